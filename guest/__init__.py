@@ -1,0 +1,1 @@
+"""The guests that ship with Hartvisor, and their build."""

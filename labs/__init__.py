@@ -1,0 +1,1 @@
+"""The course: handouts, starter code, checks and the grader."""

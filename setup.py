@@ -1,0 +1,113 @@
+"""Builds what plain Python packaging cannot know: the folder mapping, the Cython extensions, and the guests.
+
+The folders core/, guest/, tui/ and labs/ are imported as `hartvisor.core` and so on. `hartvisor` itself is a namespace package: no
+folder of that name exists, `package_dir` maps each of its parts. Two tools do not read `package_dir`, Cython (for cimports) and mypy;
+for them the build makes `build/tree/hartvisor/`, a folder of links that looks like the installed package.
+
+Everything generated lies in `build/`, except what an in-place (editable) install must find next to its source: the extensions'
+shared objects and `guest/images/`.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from setuptools import Extension, find_packages, setup
+from setuptools.command.build_ext import build_ext
+from setuptools.command.build_py import build_py
+
+ROOT = Path(__file__).resolve().parent
+FOLDERS = ("core", "guest", "tui", "labs")
+LINK_TREE = Path("build/tree")
+GENERATED = Path("build/generated")
+C_FILES = Path("build/c")
+
+DIRECTIVES = {
+    "language_level": 3,
+    "cdivision": True,
+    "boundscheck": False,
+    "wraparound": False,
+    "initializedcheck": False,
+}
+# The threaded interpreter's tail calls become jumps only at -O2; guest arithmetic wraps; guest RAM is read at every width.
+COMPILE_FLAGS = ["-O2", "-g1", "-fno-strict-aliasing", "-fwrapv"]
+
+# A build backend does not put the project on sys.path, and the build reads two of its modules: the ISA tables and the guest build.
+sys.path.insert(0, str(ROOT))
+
+
+def make_link_tree() -> None:
+    """Make `build/tree/hartvisor/<folder>` point at each folder, so that `hartvisor.<folder>` resolves by path."""
+    package = LINK_TREE / "hartvisor"
+    package.mkdir(parents=True, exist_ok=True)
+    for folder in FOLDERS:
+        link = package / folder
+        if not link.is_symlink():
+            link.symlink_to(Path("../../..") / folder, target_is_directory=True)
+
+
+def generate_constants() -> Path:
+    """Write the ISA tables' constants for Cython; an unchanged text keeps its file, and so causes no rebuild."""
+    from core.isa.codegen import cython_constants
+
+    text = cython_constants()
+    path = GENERATED / "isa_constants.pxi"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if not path.exists() or path.read_text(encoding="utf-8") != text:
+        path.write_text(text, encoding="utf-8")
+    return path
+
+
+def find_extensions() -> list[Extension]:
+    """One extension for each .pyx in core/, named for its place; it is rebuilt when any Cython file beside it changes."""
+    return [
+        Extension(
+            ".".join(["hartvisor", *source.with_suffix("").parts]),
+            [str(source)],
+            depends=sorted(str(near) for near in source.parent.glob("*.px[di]")),
+            extra_compile_args=COMPILE_FLAGS,
+        )
+        for source in sorted(Path("core").rglob("*.pyx"))
+    ]
+
+
+class BuildExtensions(build_ext):
+    """Compiles .pyx files, with the generated constants and the link tree on Cython's include path."""
+
+    def build_extension(self, ext: Extension) -> None:
+        from Cython.Build import cythonize
+
+        make_link_tree()
+        constants = generate_constants()
+        ext.depends = [*ext.depends, str(constants)]
+        compiled = cythonize(
+            ext,
+            include_path=[str(GENERATED), str(LINK_TREE)],
+            compiler_directives=DIRECTIVES,
+            build_dir=str(C_FILES),
+            force=self.force,
+        )
+        ext.sources = compiled[0].sources
+        super().build_extension(ext)
+
+
+class BuildPackages(build_py):
+    """Builds the guests first, so that package_data finds them."""
+
+    def run(self) -> None:
+        make_link_tree()
+        if Path("guest/build.py").exists():
+            from guest.build import build_all
+
+            build_all()
+        super().run()
+
+
+setup(
+    packages=[f"hartvisor.{name}" for name in find_packages(include=[p for f in FOLDERS for p in (f, f"{f}.*")])],
+    package_dir={f"hartvisor.{folder}": folder for folder in FOLDERS},
+    package_data={"": ["py.typed", "*.pyi"], "hartvisor.guest": ["images/*.elf"]},
+    ext_modules=find_extensions(),
+    cmdclass={"build_ext": BuildExtensions, "build_py": BuildPackages},
+)
