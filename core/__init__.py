@@ -1,1 +1,1 @@
-"""The machine and its hypervisor; bottom up: isa, hart, devices, machine, vmm. Importing this package imports none of them."""
+"""The machine and the hypervisor: instruction set, hart, devices, board and VMM, from the bottom up."""

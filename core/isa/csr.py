@@ -1,0 +1,90 @@
+"""What one row of the CSR table holds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+XLEN_MASK = (1 << 64) - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """Bits `hi` down to `lo` of a CSR. `writable`: software can change them by writing the CSR.
+
+    `extension` is "H" for bits that read as zero without the hypervisor extension, else "".
+    """
+
+    name: str
+    hi: int
+    lo: int
+    description: str
+    writable: bool = False
+    extension: str = ""
+
+    @property
+    def mask(self) -> int:
+        """The field's bits, in place."""
+        return ((1 << self.hi - self.lo + 1) - 1) << self.lo
+
+    def get(self, value: int) -> int:
+        """The field's value in the CSR's `value`."""
+        return (value & self.mask) >> self.lo
+
+    def put(self, value: int, field_value: int) -> int:
+        """The CSR's `value` with this field replaced by `field_value`."""
+        return value & ~self.mask | field_value << self.lo & self.mask
+
+
+@dataclass(frozen=True, slots=True)
+class Csr:
+    """A control and status register.
+
+    `write_mask` holds the bits that software can change by plain masking; what else a write does (WARL values, aliases,
+    locked PMP entries) is the hart's code. `reset` is the value after reset, read-only bits included. `vs_twin` names
+    the VS register that stands in for this one in VS-mode ("" if none). `extension` is what it belongs to ("" for the
+    privileged base).
+    """
+
+    number: int
+    name: str
+    description: str
+    fields: tuple[Field, ...] = ()
+    write_mask: int = 0
+    reset: int = 0
+    vs_twin: str = ""
+    extension: str = ""
+
+    @property
+    def is_read_only(self) -> bool:
+        """Whether any write is illegal: bits 11:10 of the number are 3 ("CSR Address Mapping Conventions")."""
+        return self.number >> 10 == 3
+
+    @property
+    def lowest_privilege(self) -> int:
+        """Bits 9:8 of the number: 0 user, 1 supervisor, 2 hypervisor and VS, 3 machine."""
+        return self.number >> 8 & 3
+
+    @property
+    def h_mask(self) -> int:
+        """The bits that read as zero without the hypervisor extension."""
+        return sum(field.mask for field in self.fields if field.extension == "H")
+
+    def field(self, name: str) -> Field:
+        """The field called `name`; KeyError if there is none."""
+        for field in self.fields:
+            if field.name == name:
+                return field
+        raise KeyError(f"{self.name} has no field {name}")
+
+
+def structured(number: int, name: str, description: str, *fields: Field, reset: int = 0, vs_twin: str = "",
+               extension: str = "") -> Csr:
+    """A CSR made of fields: the writable ones make its write mask."""
+    write_mask = sum(field.mask for field in fields if field.writable)
+    return Csr(number, name, description, fields, write_mask, reset, vs_twin, extension)
+
+
+def plain(number: int, name: str, description: str, write_mask: int = XLEN_MASK, *, vs_twin: str = "",
+          extension: str = "") -> Csr:
+    """A CSR that is one value."""
+    return Csr(number, name, description, (), write_mask, 0, vs_twin, extension)

@@ -1,0 +1,100 @@
+"""Fields that several CSRs share, so that each is described once."""
+
+from __future__ import annotations
+
+from . import causes
+from .csr import Field
+
+UXL_64 = 2
+"""The value of MXL, SXL, UXL, VSXL for 64-bit registers."""
+
+
+def status_fields(machine: bool) -> tuple[Field, ...]:
+    """The fields of sstatus and vsstatus, and for `machine` those of mstatus, from bit 0 up.
+
+    FS, VS, XS and SD are read-only zero while there is no floating-point or vector unit, the endianness bits because
+    this hart is little-endian only, SXL and UXL because it is 64-bit only.
+    """
+    fields = [
+        Field("SIE", 1, 1, "S-mode takes interrupts", True),
+        Field("MIE", 3, 3, "M-mode takes interrupts", True),
+        Field("SPIE", 5, 5, "SIE before the trap into S-mode", True),
+        Field("UBE", 6, 6, "U-mode data is big-endian"),
+        Field("MPIE", 7, 7, "MIE before the trap into M-mode", True),
+        Field("SPP", 8, 8, "mode before the trap into S-mode: 0 user, 1 supervisor", True),
+        Field("VS", 10, 9, "vector unit state: off, initial, clean, dirty"),
+        Field("MPP", 12, 11, "mode before the trap into M-mode: 0 user, 1 supervisor, 3 machine", True),
+        Field("FS", 14, 13, "floating-point unit state: off, initial, clean, dirty"),
+        Field("XS", 16, 15, "state of other user extensions"),
+        Field("MPRV", 17, 17, "loads and stores act with the privilege of MPP", True),
+        Field("SUM", 18, 18, "S-mode may load and store user pages", True),
+        Field("MXR", 19, 19, "loads may read executable pages", True),
+        Field("TVM", 20, 20, "satp, sfence.vma, hgatp and hfence.gvma trap in S-mode", True),
+        Field("TW", 21, 21, "wfi traps below M-mode", True),
+        Field("TSR", 22, 22, "sret traps in S-mode", True),
+        Field("UXL", 33, 32, "width of registers in U-mode: 2 is 64 bits"),
+        Field("SXL", 35, 34, "width of registers in S-mode: 2 is 64 bits"),
+        Field("SBE", 36, 36, "S-mode data is big-endian"),
+        Field("MBE", 37, 37, "M-mode data is big-endian"),
+        Field("GVA", 38, 38, "mtval holds a guest virtual address", True, "H"),
+        Field("MPV", 39, 39, "virtualization mode before the trap into M-mode", True, "H"),
+        Field("SD", 63, 63, "FS, VS or XS is dirty"),
+    ]
+    machine_only = {"MIE", "MPIE", "MPP", "MPRV", "TVM", "TW", "TSR", "SXL", "SBE", "MBE", "GVA", "MPV"}
+    return tuple(field for field in fields if machine or field.name not in machine_only)
+
+
+def interrupt_fields(suffix: str, present: int, writable: int) -> tuple[Field, ...]:
+    """One field for each interrupt whose bit is in `present`, named as in xie (suffix "E") or xip (suffix "P").
+
+    The VS-level interrupts and SGEI belong to the hypervisor extension.
+    """
+    state = "enabled" if suffix == "E" else "pending"
+    h_bits = causes.HIDELEG_MASK | causes.bits(causes.SGEI)
+    return tuple(
+        Field(cause.name + suffix, cause.number, cause.number, f"{cause.description.lower()} {state}",
+              bool(writable >> cause.number & 1), "H" if h_bits >> cause.number & 1 else "")
+        for cause in causes.INTERRUPTS if present >> cause.number & 1)
+
+
+def delegation_fields(rows: tuple[causes.Cause, ...], writable: int, h_bits: int) -> tuple[Field, ...]:
+    """One field for each cause: whether it is delegated."""
+    return tuple(
+        Field(cause.name, cause.number, cause.number, f"delegate: {cause.description.lower()}",
+              bool(writable >> cause.number & 1), "H" if h_bits >> cause.number & 1 else "")
+        for cause in rows)
+
+
+# Both vector modes are implemented; MODE's upper bit is reserved and reads as zero.
+TVEC = (Field("MODE", 0, 0, "0: every trap goes to BASE; 1: interrupts go to BASE + 4*cause", True),
+        Field("BASE", 63, 2, "trap handler's address, bits 63 to 2", True))
+
+# The codes that exist fit in six bits.
+CAUSE = (Field("CODE", 5, 0, "exception or interrupt number", True),
+         Field("INTERRUPT", 63, 63, "the trap was an interrupt", True))
+
+EPC_MASK = 0xFFFF_FFFF_FFFF_FFFE
+"""With compressed instructions only bit 0 of an instruction address is always zero."""
+
+SATP = (Field("PPN", 43, 0, "physical page number of the root page table", True),
+        Field("ASID", 59, 44, "address-space identifier", True),
+        Field("MODE", 63, 60, "0 bare, 8 Sv39", True))
+
+COUNTER_ENABLE = (Field("CY", 0, 0, "cycle is readable below", True),
+                  Field("TM", 1, 1, "time is readable below", True),
+                  Field("IR", 2, 2, "instret is readable below", True),
+                  Field("HPM", 31, 3, "hpmcounter3 to hpmcounter31 are readable below", True))
+
+
+def environment_fields(for_user: str, full: bool) -> tuple[Field, ...]:
+    """The fields of senvcfg, and with `full` those of menvcfg and henvcfg; only FIOM's extension is implemented."""
+    fields = (Field("FIOM", 0, 0, f"fences of memory order device accesses too, in {for_user}", True),
+              Field("CBIE", 5, 4, "cbo.inval: traps, flushes, or invalidates (Zicbom)"),
+              Field("CBCFE", 6, 6, "cbo.clean and cbo.flush are enabled (Zicbom)"),
+              Field("CBZE", 7, 7, "cbo.zero is enabled (Zicboz)"))
+    if not full:
+        return fields
+    return (*fields,
+            Field("ADUE", 61, 61, "hardware sets A and D bits (Svadu)"),
+            Field("PBMTE", 62, 62, "page-based memory types are enabled (Svpbmt)"),
+            Field("STCE", 63, 63, "the level below has its own timer compare (Sstc)"))

@@ -1,0 +1,20 @@
+"""The instruction table: one row an instruction, read by decoder, disassembler, assembler, hart and documentation."""
+
+from __future__ import annotations
+
+from .compressed import COMPRESSED_ROWS
+from .row import Instruction, Privilege, TrapRule
+from .rows_base import BASE_ROWS
+from .rows_privileged import PRIVILEGED_ROWS
+
+__all__ = ["BY_NAME", "COMPRESSED_ROWS", "INSTRUCTIONS", "OPS", "OP_BY_NAME", "Instruction", "Privilege", "TrapRule"]
+
+OPS: tuple[Instruction, ...] = BASE_ROWS + PRIVILEGED_ROWS
+"""The 32-bit rows: what a hart executes. An instruction's op id is its index here."""
+
+INSTRUCTIONS: tuple[Instruction, ...] = OPS + COMPRESSED_ROWS
+"""Every row."""
+
+BY_NAME: dict[str, Instruction] = {row.name: row for row in INSTRUCTIONS}
+
+OP_BY_NAME: dict[str, int] = {row.name: op for op, row in enumerate(OPS)}
