@@ -1,15 +1,16 @@
 """Builds what plain Python packaging cannot know: the folder mapping, the Cython extensions, and the guests.
 
-The folders core/, guest/, tui/ and labs/ are imported as `hartvisor.core` and so on. `hartvisor` itself is a namespace package: no
-folder of that name exists, `package_dir` maps each of its parts. Two tools do not read `package_dir`, Cython (for cimports) and mypy;
-for them the build makes `build/tree/hartvisor/`, a folder of links that looks like the installed package.
+The folders core/, guest/, tui/ and labs/ are imported as `hartvisor.core` and so on. `hartvisor` itself is a namespace
+package: no folder of that name exists, `package_dir` maps each of its parts. Two tools do not read that, Cython (for
+cimports) and mypy; for them the build makes `build/tree/hartvisor/`, links that look like the installed package.
 
-Everything generated lies in `build/`, except what an in-place (editable) install must find next to its source: the extensions'
-shared objects and `guest/images/`.
+Everything generated lies in `build/`, except what an in-place (editable) install must find next to its source: the
+extensions' shared objects and `guest/images/`.
 """
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from pathlib import Path
 
@@ -30,10 +31,10 @@ DIRECTIVES = {
     "wraparound": False,
     "initializedcheck": False,
 }
-# The threaded interpreter's tail calls become jumps only at -O2; guest arithmetic wraps; guest RAM is read at every width.
+# The threaded interpreter's tail calls become jumps only at -O2; guest arithmetic wraps; RAM is read at every width.
 COMPILE_FLAGS = ["-O2", "-g1", "-fno-strict-aliasing", "-fwrapv"]
 
-# A build backend does not put the project on sys.path, and the build reads two of its modules: the ISA tables and the guest build.
+# A build backend does not put the project on sys.path, and the build reads its ISA tables.
 sys.path.insert(0, str(ROOT))
 
 
@@ -60,7 +61,7 @@ def generate_constants() -> Path:
 
 
 def find_extensions() -> list[Extension]:
-    """One extension for each .pyx in core/, named for its place; it is rebuilt when any Cython file beside it changes."""
+    """One extension for each .pyx in core/, named for its place; a change of any Cython file beside it rebuilds it."""
     return [
         Extension(
             ".".join(["hartvisor", *source.with_suffix("").parts]),
@@ -97,10 +98,7 @@ class BuildPackages(build_py):
 
     def run(self) -> None:
         make_link_tree()
-        if Path("guest/build.py").exists():
-            from guest.build import build_all
-
-            build_all()
+        subprocess.run([sys.executable, "-m", "guest.build"], cwd=ROOT, check=True)
         super().run()
 
 

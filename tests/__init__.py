@@ -1,1 +1,1 @@
-"""Hartvisor's tests; the folders mirror the packages, and `tests.oracles` finds the independent programs they compare with."""
+"""Hartvisor's tests: folders mirror the packages; `tests.oracles` finds the independent programs to compare with."""

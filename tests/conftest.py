@@ -1,4 +1,4 @@
-"""What every test run shares: the missing oracles are named at its end, or stop it at its start where they are required."""
+"""What every run shares: missing oracles are named at its end, or stop it at its start where they are required."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests import oracles
 def pytest_configure() -> None:
     missing = oracles.missing_oracles()
     if missing and oracles.are_required():
-        raise pytest.UsageError("HARTVISOR_REQUIRE_ORACLES is set, and these oracles are missing:\n  " + "\n  ".join(missing))
+        raise pytest.UsageError("\n  ".join(["missing oracles, which HARTVISOR_REQUIRE_ORACLES requires:", *missing]))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -1,7 +1,7 @@
-"""The independent programs that tests compare Hartvisor with, and how to get them.
+"""The independent programs that tests compare Hartvisor with.
 
-An oracle is found on PATH, never assumed: a test asks for it with `require_oracle` and is skipped, with the reason, where it is
-absent. Setting HARTVISOR_REQUIRE_ORACLES=1 (as `.ci/run` does) makes an absent oracle fail the whole run instead.
+An oracle is found on PATH, never assumed: a test asks for it with `require_oracle` and is skipped, with the reason,
+where it is absent. Setting HARTVISOR_REQUIRE_ORACLES=1 (as `.ci/run` does) makes an absent oracle fail the whole run instead.
 """
 
 from __future__ import annotations
@@ -11,13 +11,7 @@ import shutil
 
 import pytest
 
-ORACLES = {
-    "qemu-system-riscv64": "qemu-system-misc",
-    "riscv64-linux-gnu-as": "binutils-riscv64-linux-gnu",
-    "riscv64-linux-gnu-objdump": "binutils-riscv64-linux-gnu",
-    "gdb-multiarch": "gdb-multiarch",
-}
-"""Program name to the Debian package that holds it; `make oracles` installs these packages."""
+from tools.install_oracles import PACKAGES, missing_programs
 
 
 def are_required() -> bool:
@@ -26,12 +20,12 @@ def are_required() -> bool:
 
 
 def missing_oracles() -> list[str]:
-    """The names in `ORACLES` that are not on PATH, each with what to do: `name: apt-get install package, or make oracles`."""
-    return [_advice(name) for name in ORACLES if shutil.which(name) is None]
+    """One line for each absent oracle: its name and how to get it."""
+    return [_advice(name) for name in missing_programs()]
 
 
 def require_oracle(name: str) -> str:
-    """Return the path of the program `name`, one of `ORACLES`; skip the calling test if it is not installed."""
+    """Return the path of the program `name`, one of `PACKAGES`; skip the calling test if it is not installed."""
     path = shutil.which(name)
     if path is None:
         pytest.skip(f"needs {_advice(name)}")
@@ -39,4 +33,4 @@ def require_oracle(name: str) -> str:
 
 
 def _advice(name: str) -> str:
-    return f"{name}: apt-get install {ORACLES[name]}, or make oracles"
+    return f"{name}: apt-get install {PACKAGES[name]}, or make oracles"

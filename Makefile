@@ -1,0 +1,62 @@
+# make demo     set up a private environment, build, and compare one guest under all techniques
+# make test     the same set-up plus the test tools, then the whole test suite (PYTEST_ARGS="-k name" narrows it)
+# make oracles  install QEMU, RISC-V binutils and GDB (Debian packages), which many tests compare with
+# make clean    remove what was built; the environment's packages stay
+#
+# PYTHON chooses the interpreter (3.11 to 3.14) the environment is made with, VENV its folder.
+
+PYTHON ?= python3
+VENV ?= .venv
+PYTEST_ARGS ?=
+
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --disable-pip-version-check
+# Stamps lie in the environment they speak of, so that removing it forgets them too.
+TOOLS_READY := $(VENV)/hartvisor-tools
+BUILT := $(VENV)/hartvisor-built
+TESTS_READY := $(VENV)/hartvisor-test-tools
+
+PACKAGING := setup.py MANIFEST.in pyproject.toml $(TOOLS_READY)
+SOURCES := $(shell find core -name '*.px[dix]' -o -path 'core/isa/*.py') \
+           $(shell find guest -type f -not -path '*/__pycache__/*' -not -path 'guest/images/*' -not -path 'guest/build/*')
+
+.PHONY: demo test build oracles clean
+
+demo: build
+	$(BIN)/hartvisor compare
+
+test: build $(TESTS_READY)
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+build: $(BUILT)
+
+oracles:
+	@$(PYTHON) tools/install_oracles.py
+
+$(TOOLS_READY): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	    { echo 'Hartvisor needs Python 3.11 or newer: make PYTHON=python3.x ...' >&2; exit 1; }
+	@echo '== Setting up $(VENV): downloads the build tools and libraries once, about 150 MB'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python tools/requirements.py build run > $@.txt
+	$(PIP) -r $@.txt
+	@touch $@
+
+# An editable install is needed once; after that, changed sources are rebuilt in place.
+$(BUILT): $(PACKAGING) $(SOURCES)
+	@echo '== Building the hart and the guests (a minute or so the first time)'
+	@$(if $(filter $(PACKAGING),$?),$(PIP) --no-build-isolation --no-deps --editable .,$(BIN)/python setup.py --quiet build_ext --inplace)
+	@$(BIN)/python -m guest.build
+	@touch $@
+
+$(TESTS_READY): pyproject.toml $(TOOLS_READY)
+	@echo '== Adding the test tools to $(VENV)'
+	@$(BIN)/python tools/requirements.py test > $@.txt
+	$(PIP) -r $@.txt
+	@touch $@
+
+clean:
+	rm -rf build dist hartvisor.egg-info guest/images guest/build .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -f $(BUILT)
+	find core guest tui labs tests tools -name '__pycache__' -prune -exec rm -rf {} +
+	find core -name '*.so' -delete
