@@ -1,0 +1,62 @@
+"""The far end of a serial line: where a guest's bytes go, and where typed bytes wait until the guest reads them."""
+
+from collections.abc import Callable
+
+from .device import State, bytes_of
+
+
+def discard(data: bytes) -> None:
+    """An output that forgets what it is given."""
+
+
+class ConsoleEnd:
+    """One terminal, shared by all that talk to it (the UART, the SBI console): bytes typed are read once, by whoever
+    asks first.
+
+    output: called with the bytes the guest writes, as it writes them.
+    """
+
+    def __init__(self, output: Callable[[bytes], None] = discard) -> None:
+        self.output = output
+        self._typed = bytearray()
+        self._listeners: list[Callable[[], None]] = []
+
+    def subscribe(self, listener: Callable[[], None]) -> None:
+        """Call listener whenever the typed bytes that wait have become more or fewer."""
+        self._listeners.append(listener)
+
+    @property
+    def waiting(self) -> int:
+        """How many typed bytes wait."""
+        return len(self._typed)
+
+    def type(self, data: bytes) -> None:
+        """Host to guest: append data to what waits."""
+        if data:
+            self._typed += data
+            self._notify()
+
+    def read(self, limit: int) -> bytes:
+        """Take the first `limit` waiting bytes, fewer if there are fewer."""
+        data = bytes(self._typed[:limit])
+        if data:
+            del self._typed[: len(data)]
+            self._notify()
+        return data
+
+    def write(self, data: bytes) -> None:
+        """Guest to host."""
+        self.output(data)
+
+    def save(self) -> State:
+        """The bytes that wait."""
+        return {"typed": bytes(self._typed)}
+
+    def restore(self, state: State) -> None:
+        """Make the saved bytes wait again."""
+        self._typed = bytearray(bytes_of(state, "typed"))
+        self._notify()
+
+    def _notify(self) -> None:
+        for listener in self._listeners:
+            listener()

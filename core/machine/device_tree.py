@@ -1,0 +1,213 @@
+"""The device tree that a guest gets in a1: what it may find where, in the words of QEMU's `virt` board.
+
+Source: Devicetree Specification 0.4, the Linux bindings of each device, and the tree that QEMU dumps (`-M
+virt,dumpdtb=`), with which the tests compare this one. The same arguments give the same bytes.
+"""
+
+from collections.abc import Callable, Sequence
+
+import fdt
+
+from ..devices.plic import N_SOURCES
+from ..devices.test_finisher import PASS_WORD, RESET_WORD
+from ..errors import ConfigError
+from ..isa.causes import MEI, MSI, MTI, SEI
+from .memory_map import ACLINT, DEVICE_TREE_SPACE, PLIC, RTC, TEST_FINISHER, UART, VM_BOARD, Region, ram
+
+DEFAULT_ISA = "rv64imac_zicsr_zifencei"
+DEFAULT_TIMEBASE = 10_000_000  # Hz
+UART_CLOCK = 3_686_400  # Hz
+
+VERSION = 17
+
+Value = int | str | list[int] | list[str] | bytes | None
+
+
+class Phandles:
+    """The numbers by which nodes refer to each other, in order of first mention."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[str, int] = {}
+
+    def __call__(self, name: str) -> int:
+        return self._numbers.setdefault(name, len(self._numbers) + 1)
+
+    def hart_inputs(self, n_harts: int, *interrupts: int) -> list[int]:
+        """An interrupts-extended list: the given inputs of every hart's interrupt controller."""
+        return [cell for hart in range(n_harts) for irq in interrupts for cell in (self(f"intc{hart}"), irq)]
+
+
+def build_device_tree(
+    *,
+    memory_size: int,
+    n_harts: int = 1,
+    bootargs: str = "",
+    isa: str = DEFAULT_ISA,
+    timebase_frequency: int = DEFAULT_TIMEBASE,
+    board: Sequence[Region] = VM_BOARD,
+) -> bytes:
+    """The flattened device tree (version 17).
+
+    memory_size: bytes of RAM; bootargs: the kernel's command line; isa: the riscv,isa string; timebase_frequency: Hz
+    of `time`; board: the regions of memory_map that have a device. Raises ConfigError where bootargs are not ASCII or
+    too long.
+    """
+    if not bootargs.isascii() or "\0" in bootargs:
+        raise ConfigError(f"kernel arguments {bootargs!r}: only ASCII text can be handed over")
+    phandles = Phandles()
+    devices = [NODES[region](region, n_harts, phandles) for region in sorted(board, key=lambda region: region.base)]
+    memory = ram(memory_size)
+    root = node(
+        "/",
+        {"#address-cells": 2, "#size-cells": 2, "compatible": "riscv-virtio", "model": "riscv-virtio,hartvisor"},
+        chosen(bootargs),
+        cpus(n_harts, isa, timebase_frequency, phandles),
+        node(f"memory@{memory.base:x}", {"device_type": "memory", "reg": reg(memory)}),
+        syscon("poweroff", PASS_WORD, phandles),
+        syscon("reboot", RESET_WORD, phandles),
+        node("soc", {"#address-cells": 2, "#size-cells": 2, "compatible": "simple-bus", "ranges": None}, *devices),
+    )
+    tree = fdt.FDT()
+    tree.root = root
+    blob = bytes(tree.to_dtb(version=VERSION))
+    if len(blob) > DEVICE_TREE_SPACE:
+        room = DEVICE_TREE_SPACE - (len(blob) - len(bootargs))
+        raise ConfigError(f"kernel arguments of {len(bootargs)} characters: the device tree has room for {room}")
+    return blob
+
+
+# --- nodes
+
+
+def node(name: str, properties: dict[str, Value], *children: fdt.Node) -> fdt.Node:
+    """A node. Property values: None (empty), a cell or cells, a string or strings, or raw bytes."""
+    made = fdt.Node(name)
+    for key, value in properties.items():
+        made.set_property(key, value)
+    for child in children:
+        made.append(child)
+    return made
+
+
+def reg(region: Region) -> list[int]:
+    """Base and size, in two cells each."""
+    return [region.base >> 32, region.base & 0xFFFF_FFFF, region.size >> 32, region.size & 0xFFFF_FFFF]
+
+
+def chosen(bootargs: str) -> fdt.Node:
+    """What the firmware tells the kernel. No rng-seed: a machine that starts alike must run alike."""
+    arguments: dict[str, Value] = {"bootargs": bootargs.encode("ascii") + b"\0"} if bootargs else {}
+    return node("chosen", {**arguments, "stdout-path": f"/soc/serial@{UART.base:x}"})
+
+
+def cpus(n_harts: int, isa: str, timebase_frequency: int, phandles: Phandles) -> fdt.Node:
+    """The harts, each with its own interrupt controller, and their (flat) topology."""
+    harts = [
+        node(
+            f"cpu@{hart:x}",
+            {
+                "phandle": phandles(f"cpu{hart}"),
+                "device_type": "cpu",
+                "reg": hart,
+                "status": "okay",
+                "compatible": "riscv",
+                "riscv,isa": isa,
+                "mmu-type": "riscv,sv39",
+            },
+            node(
+                "interrupt-controller",
+                {
+                    "#interrupt-cells": 1,
+                    "interrupt-controller": None,
+                    "compatible": "riscv,cpu-intc",
+                    "phandle": phandles(f"intc{hart}"),
+                },
+            ),
+        )
+        for hart in range(n_harts)
+    ]
+    cores = [node(f"core{hart}", {"cpu": phandles(f"cpu{hart}")}) for hart in range(n_harts)]
+    topology = node("cpu-map", {}, node("cluster0", {}, *cores))
+    properties: dict[str, Value] = {
+        "#address-cells": 1,
+        "#size-cells": 0,
+        "timebase-frequency": timebase_frequency,
+    }
+    return node("cpus", properties, *harts, topology)
+
+
+def syscon(name: str, word: int, phandles: Phandles) -> fdt.Node:
+    """How a kernel without SBI powers off or reboots: store `word` into the test finisher."""
+    return node(name, {"value": word, "offset": 0, "regmap": phandles("test"), "compatible": f"syscon-{name}"})
+
+
+def interrupt(region: Region, phandles: Phandles) -> dict[str, Value]:
+    """The properties of a device whose line goes to the PLIC."""
+    assert region.irq is not None
+    return {"interrupts": region.irq, "interrupt-parent": phandles("plic")}
+
+
+def test_finisher(region: Region, n_harts: int, phandles: Phandles) -> fdt.Node:
+    """sifive,test1 and the syscon that poweroff and reboot refer to."""
+    compatible = ["sifive,test1", "sifive,test0", "syscon"]
+    return node(f"test@{region.base:x}", {"phandle": phandles("test"), "reg": reg(region), "compatible": compatible})
+
+
+def rtc(region: Region, n_harts: int, phandles: Phandles) -> fdt.Node:
+    """The goldfish clock."""
+    return node(
+        f"rtc@{region.base:x}",
+        {**interrupt(region, phandles), "reg": reg(region), "compatible": "google,goldfish-rtc"},
+    )
+
+
+def aclint(region: Region, n_harts: int, phandles: Phandles) -> fdt.Node:
+    """The ACLINT, under the older name that all firmware knows."""
+    return node(
+        f"clint@{region.base:x}",
+        {
+            "interrupts-extended": phandles.hart_inputs(n_harts, MSI, MTI),
+            "reg": reg(region),
+            "compatible": ["sifive,clint0", "riscv,clint0"],
+        },
+    )
+
+
+def plic(region: Region, n_harts: int, phandles: Phandles) -> fdt.Node:
+    """The PLIC; its contexts are numbered in the order of interrupts-extended."""
+    return node(
+        f"plic@{region.base:x}",
+        {
+            "phandle": phandles("plic"),
+            "riscv,ndev": N_SOURCES,
+            "reg": reg(region),
+            "interrupts-extended": phandles.hart_inputs(n_harts, MEI, SEI),
+            "interrupt-controller": None,
+            "compatible": ["sifive,plic-1.0.0", "riscv,plic0"],
+            "#address-cells": 0,
+            "#interrupt-cells": 1,
+        },
+    )
+
+
+def uart(region: Region, n_harts: int, phandles: Phandles) -> fdt.Node:
+    """The serial port."""
+    return node(
+        f"serial@{region.base:x}",
+        {
+            **interrupt(region, phandles),
+            "clock-frequency": UART_CLOCK,
+            "reg": reg(region),
+            "compatible": "ns16550a",
+        },
+    )
+
+
+#: How each region's device is described.
+NODES: dict[Region, Callable[[Region, int, Phandles], fdt.Node]] = {
+    TEST_FINISHER: test_finisher,
+    RTC: rtc,
+    ACLINT: aclint,
+    PLIC: plic,
+    UART: uart,
+}
