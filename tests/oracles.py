@@ -1,7 +1,7 @@
 """The independent programs that tests compare Hartvisor with.
 
 An oracle is found on PATH, never assumed: a test asks for it with `require_oracle` and is skipped, with the reason,
-where it is absent. Setting HARTVISOR_REQUIRE_ORACLES=1 (as `.ci/run` does) makes an absent oracle fail the whole run instead.
+where it is absent. Setting HARTVISOR_REQUIRE_ORACLES=1 (as `.ci/run` does) makes it fail the whole run instead.
 """
 
 from __future__ import annotations
