@@ -17,7 +17,7 @@ LONGEST_SECONDS = 240
 
 
 def shown_commands(markdown: str) -> list[str]:
-    """The commands in a document's shell blocks: a block's lines that start with `$ ` if it has any, else all its lines."""
+    """The commands in a document's shell blocks: a block's lines that start with `$ `, or else all its lines."""
     commands: list[str] = []
     for block in SHELL_BLOCK.findall(markdown):
         lines = [line.partition("  #")[0].rstrip() for line in block.replace("\\\n", " ").splitlines()]
