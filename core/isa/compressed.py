@@ -1,6 +1,6 @@
 """The compressed instructions of RV64C without F and D (unprivileged manual, "RVC Instruction Set Listings").
 
-Reserved encodings are data: `nonzero` names the operand that must not be zero. The hints (c.addi with imm 0; c.li,
+Reserved encodings are data: `nonzero` names the operand that must not be zero. The hints (c.addi with rd or imm 0; c.li,
 c.lui, c.mv, c.add and c.slli with rd 0; shifts by 0) execute as what they expand to, which changes nothing. The
 halfwords of c.fld, c.fsd, c.fldsp and c.fsdsp have no row until D has, so they are illegal; so is the zero halfword.
 """
@@ -17,7 +17,6 @@ from .formats import (
     CI_LI,
     CI_LUI,
     CI_LWSP,
-    CI_NOP,
     CI_SHIFT,
     CI_SP,
     CIW,
@@ -56,8 +55,8 @@ COMPRESSED_ROWS: tuple[Instruction, ...] = (
     _row("c.ld", CL_D, 0x6000, _FUNCT3, "rd, imm(rs1)", "ld"),
     _row("c.sw", CS_W, 0xC000, _FUNCT3, "rs2, imm(rs1)", "sw"),
     _row("c.sd", CS_D, 0xE000, _FUNCT3, "rs2, imm(rs1)", "sd"),
-    _row("c.nop", CI_NOP, 0x0001, _FUNCT3_RD, "imm", "addi"),
-    _row("c.addi", CI, 0x0001, _FUNCT3, "rd, imm", "addi", nonzero="rd"),
+    _row("c.nop", NONE, 0x0001, _EXACT, "", "addi"),
+    _row("c.addi", CI, 0x0001, _FUNCT3, "rd, imm", "addi"),
     _row("c.addiw", CI, 0x2001, _FUNCT3, "rd, imm", "addiw", nonzero="rd"),
     _row("c.li", CI_LI, 0x4001, _FUNCT3, "rd, imm", "addi"),
     _row("c.addi16sp", CI_SP, 0x6101, _FUNCT3_RD, "rd, imm", "addi", nonzero="imm"),

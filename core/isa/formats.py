@@ -112,7 +112,6 @@ CL_D = Format("CL-d", {"rd": _LOW, "rs1": _HIGH, "imm": _OFFSET_D})
 CS_W = Format("CS-w", {"rs1": _HIGH, "rs2": _LOW, "imm": _OFFSET_W})
 CS_D = Format("CS-d", {"rs1": _HIGH, "rs2": _LOW, "imm": _OFFSET_D})
 CI = Format("CI", {"rd": _FULL, "rs1": _FULL, "imm": _IMM6})
-CI_NOP = Format("CI-nop", {"rd": _X0, "rs1": _X0, "imm": _IMM6})
 CI_LI = Format("CI-li", {"rd": _FULL, "rs1": _X0, "imm": _IMM6})
 CI_LUI = Format("CI-lui", {"rd": _FULL, "imm": Field(((2, 5, 12), (12, 1, 17)), sign_bits=18)})
 CI_SP = Format("CI-sp", {"rd": _X2, "rs1": _X2,

@@ -42,9 +42,13 @@ def format_rows() -> tuple[FormatRow, ...]:
 
 
 def op_rows() -> tuple[tuple[int, int, int, int], ...]:
-    """For each 32-bit row, the most specific mask first: (match, mask, op id, format index). First match wins."""
+    """For each 32-bit row, the most specific mask first: (match, mask, op id, format index). First match wins.
+
+    Rows that expand to another one (pause to fence, say) have that one's op id, so an op id may occur more than once.
+    """
     index = _format_index()
-    return tuple((row.match, row.mask, OP_BY_NAME[row.name], index[row.format.name]) for row in _specific_first(OPS))
+    return tuple((row.match, row.mask, OP_BY_NAME[row.expands or row.name], index[row.format.name])
+                 for row in _specific_first(tuple(row for row in INSTRUCTIONS if row.length == 4)))
 
 
 def compressed_rows() -> tuple[tuple[int, int, int, int, int], ...]:

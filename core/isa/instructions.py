@@ -9,11 +9,11 @@ from .rows_privileged import PRIVILEGED_ROWS
 
 __all__ = ["BY_NAME", "COMPRESSED_ROWS", "INSTRUCTIONS", "OPS", "OP_BY_NAME", "Instruction", "Privilege", "TrapRule"]
 
-OPS: tuple[Instruction, ...] = BASE_ROWS + PRIVILEGED_ROWS
-"""The 32-bit rows: what a hart executes. An instruction's op id is its index here."""
-
-INSTRUCTIONS: tuple[Instruction, ...] = OPS + COMPRESSED_ROWS
+INSTRUCTIONS: tuple[Instruction, ...] = BASE_ROWS + PRIVILEGED_ROWS + COMPRESSED_ROWS
 """Every row."""
+
+OPS: tuple[Instruction, ...] = tuple(row for row in INSTRUCTIONS if not row.expands)
+"""The rows that a hart executes; the others expand to one of them. An instruction's op id is its index here."""
 
 BY_NAME: dict[str, Instruction] = {row.name: row for row in INSTRUCTIONS}
 

@@ -6,6 +6,7 @@ from .causes import ILLEGAL_INSTRUCTION, VIRTUAL_INSTRUCTION
 from .formats import AMO, CSR, FENCE, LOAD_RESERVED, SHIFT, SHIFT_W, B, I, J, R, S, U
 from .row import ANY_MODE, Instruction, Privilege, TrapRule
 
+_EXACT = 0xFFFFFFFF
 _OPCODE = 0x0000007F
 _FUNCT3 = 0x0000707F
 _FUNCT6 = 0xFC00707F
@@ -83,9 +84,10 @@ RV64I: tuple[Instruction, ...] = (
     Instruction("sllw", R, 0x0000103B, _FUNCT7, "I", _REGS),
     Instruction("srlw", R, 0x0000503B, _FUNCT7, "I", _REGS),
     Instruction("sraw", R, 0x4000503B, _FUNCT7, "I", _REGS),
-    # Reserved fields of fence and fence.i are ignored ("Memory Ordering Instructions"), so no mask bit covers them;
-    # pause and fence.tso are fences too.
+    # Reserved fields of fence and fence.i are ignored ("Memory Ordering Instructions"), so no mask bit covers them.
     Instruction("fence", FENCE, 0x0000000F, _FUNCT3, "I", "pred, succ"),
+    Instruction("fence.tso", FENCE, 0x8330000F, _EXACT, "I", "", expands="fence"),
+    Instruction("pause", FENCE, 0x0100000F, _EXACT, "Zihintpause", "", expands="fence"),
 )
 
 ZIFENCEI: tuple[Instruction, ...] = (
