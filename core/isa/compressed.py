@@ -1,7 +1,7 @@
 """The compressed instructions of RV64C without F and D (unprivileged manual, "RVC Instruction Set Listings").
 
-Reserved encodings are data: `nonzero` names the operand that must not be zero. The hints (c.addi with rd or imm 0; c.li,
-c.lui, c.mv, c.add and c.slli with rd 0; shifts by 0) execute as what they expand to, which changes nothing. The
+Reserved encodings are data: `nonzero` names the operand that must not be zero. The hints (c.addi with rd or imm 0;
+c.li, c.lui, c.mv, c.add and c.slli with rd 0; shifts by 0) execute as what they expand to, which changes nothing. The
 halfwords of c.fld, c.fsd, c.fldsp and c.fsdsp have no row until D has, so they are illegal; so is the zero halfword.
 """
 

@@ -1,8 +1,8 @@
 """From an instruction's bits to assembly text, in GNU objdump's notation.
 
-Without aliases the text is what `objdump -M no-aliases` prints (a space after the mnemonic, not a tab). Whatever the text,
-assembling it at the same address gives the same bits back: bits that no operand shows, such as the reserved fields of
-fence, or that are no instruction at all, come out as `.word` or `.half`.
+Without aliases the text is what `objdump -M no-aliases` prints (a space after the mnemonic, not a tab). Whatever the
+text, assembling it at the same address gives the same bits back: bits that no operand shows, such as the reserved
+fields of fence, or that are no instruction at all, come out as `.word` or `.half`.
 """
 
 from __future__ import annotations

@@ -39,13 +39,15 @@ UNPRIVILEGED = Privilege(ANY_MODE, (), "")
 class Instruction:
     """One instruction.
 
-    `insn & mask == match` selects it, and where two rows match the one with more mask bits wins. `syntax` lists the
-    operands as assembly writes them:
-    rd, rs1, rs2, imm and the imm's other faces `target` (pc + imm), `upper` (imm >> 12, 20 bits unsigned),
-    `csr` (a CSR's name), `zimm` (the number in the rs1 field), `shamt`, and pred, succ for fence.
+    `insn & mask == match` selects it, and where two rows match the one with more mask bits wins.
+
+    `syntax` lists the operands as assembly writes them: rd, rs1, rs2, imm; the imm's other faces `target` (pc + imm),
+    `upper` (imm >> 12, 20 bits unsigned), `csr` (a CSR's name), `shamt`; `zimm` (the number in the rs1 field); and
+    pred, succ for fence.
+
     `expands` names the 32-bit instruction that a compressed one, or a special case such as pause, stands for ("" if it
-    stands for itself); its operands carry the names of that instruction's. `nonzero` names an operand whose raw bits must not all be zero: with zero bits
-    the encoding is not this instruction (most such encodings are reserved, hence illegal).
+    stands for itself); its operands carry the names of that instruction's. `nonzero` names an operand whose raw bits
+    must not all be zero: with zero bits the encoding is not this instruction (mostly it is reserved, hence illegal).
     """
 
     name: str
