@@ -1,0 +1,288 @@
+# Control and status registers: who may touch them, how they read, what writing them does.  The three are apart on purpose: a
+# debugger reads without permission checks, and no read has an effect (privileged manual, "Control and Status Registers").
+
+cdef enum:                      # answers of csr_check
+    CSR_OK = 0
+    CSR_ILLEGAL = 1
+    CSR_VIRTUAL = 2
+
+
+cdef inline bint csr_exists(HartState* h, u32 number) noexcept nogil:
+    return CSR_EXISTS[number] == 1 or (CSR_EXISTS[number] == 2 and h.has_h)
+
+
+cdef int counter_check(HartState* h, u32 number) noexcept nogil:
+    """The user counters' gates (hcounteren and scounteren sections: V=1 gets a virtual-instruction exception once M allows the counter)."""
+    cdef u64 bit = <u64>1 << (number & 31)
+    if h.privilege == M_MODE:
+        return CSR_OK
+    if not h.csr[CSR_MCOUNTEREN] & bit:
+        return CSR_ILLEGAL
+    if h.virtual and not h.csr[CSR_HCOUNTEREN] & bit:
+        return CSR_VIRTUAL
+    if h.privilege == U_MODE and not h.csr[CSR_SCOUNTEREN] & bit:
+        return CSR_VIRTUAL if h.virtual else CSR_ILLEGAL
+    return CSR_OK
+
+
+cdef int csr_check(HartState* h, u32 number, bint write) noexcept nogil:
+    """May the present mode access the CSR?  CSR_OK, or which exception it gets."""
+    cdef u32 owner = number >> 8 & 3            # 0 U, 1 S, 2 H and VS, 3 M
+    if not csr_exists(h, number) or (write and number >> 10 == 3):
+        return CSR_ILLEGAL
+    if number >> 8 == CSR_CYCLE >> 8:
+        return counter_check(h, number)
+    if h.privilege == M_MODE:
+        return CSR_OK
+    if owner == 3:
+        return CSR_ILLEGAL
+    if h.virtual:
+        if owner == 0:
+            return CSR_OK
+        if owner == 2 or h.privilege == U_MODE:
+            return CSR_VIRTUAL                  # HS-mode would have been allowed: an hypervisor may emulate it
+        if number == CSR_SATP and h.csr[CSR_HSTATUS] & HSTATUS_VTVM:
+            return CSR_VIRTUAL
+        return CSR_OK
+    if owner > h.privilege and not (owner == 2 and h.privilege == S_MODE):
+        return CSR_ILLEGAL
+    if (number == CSR_SATP or number == CSR_HGATP) and h.csr[CSR_MSTATUS] & MSTATUS_TVM:
+        return CSR_ILLEGAL
+    return CSR_OK
+
+
+cdef inline u32 csr_alias(HartState* h, u32 number) noexcept nogil:
+    """With V=1 the supervisor's numbers name the VS copies, where there is one."""
+    if h.virtual and number >> 8 == 1 and CSR_EXISTS[number + 0x100] == 2:
+        return number + 0x100
+    return number
+
+
+cdef extern from *:
+    """
+    #define SSTATUS_VIEW (SSTATUS_SIE | SSTATUS_SPIE | SSTATUS_UBE | SSTATUS_SPP | SSTATUS_VS | SSTATUS_FS | SSTATUS_XS | SSTATUS_SUM \\
+                          | SSTATUS_MXR | SSTATUS_UXL | SSTATUS_SD)
+    #define SUPERVISOR_IRQS (SIP_SSIP | SIP_STIP | SIP_SEIP)
+    #define VS_IRQS (SUPERVISOR_IRQS << 1)
+    #define HYPERVISOR_IRQS (VS_IRQS | HIP_SGEIP)
+    """
+    const u64 SSTATUS_VIEW
+    const u64 SUPERVISOR_IRQS
+    const u64 VS_IRQS
+    const u64 HYPERVISOR_IRQS
+
+
+# ---------------------------------------------------------------- reading
+
+cdef inline u64 cycles_at(HartState* h, u64 steps) noexcept nogil:
+    return steps - h.idle_steps
+
+
+cdef inline u64 retired_at(HartState* h, u64 steps) noexcept nogil:
+    return steps - h.idle_steps - h.guest_traps
+
+
+cdef u64 counter(HartState* h, u32 number, u64 raw) noexcept nogil:
+    """mcycle or minstret: an offset to the clock while it runs, its value while mcountinhibit stops it."""
+    if h.csr[CSR_MCOUNTINHIBIT] >> (number & 31) & 1:
+        return h.csr[number]
+    return raw + h.csr[number]
+
+
+cdef u64 csr_read(HartState* h, u32 number, u64 steps) noexcept nogil:
+    """The CSR's value at a step of the clock."""
+    if number == CSR_SSTATUS:
+        return h.csr[CSR_MSTATUS] & SSTATUS_VIEW
+    if number == CSR_SIE:
+        return h.csr[CSR_MIE] & h.csr[CSR_MIDELEG] & SUPERVISOR_IRQS
+    if number == CSR_SIP:
+        return pending_bits(h) & h.csr[CSR_MIDELEG] & SUPERVISOR_IRQS
+    if number == CSR_MIP:
+        return pending_bits(h)
+    if number == CSR_HIE:
+        return h.csr[CSR_MIE] & HYPERVISOR_IRQS
+    if number == CSR_HIP:
+        return pending_bits(h) & HYPERVISOR_IRQS
+    if number == CSR_VSIE:
+        return (h.csr[CSR_MIE] & h.csr[CSR_HIDELEG] & VS_IRQS) >> 1
+    if number == CSR_VSIP:
+        return (pending_bits(h) & h.csr[CSR_HIDELEG] & VS_IRQS) >> 1
+    if number == CSR_CYCLE or number == CSR_MCYCLE:
+        return counter(h, CSR_MCYCLE, cycles_at(h, steps))
+    if number == CSR_INSTRET or number == CSR_MINSTRET:
+        return counter(h, CSR_MINSTRET, retired_at(h, steps))
+    if number == CSR_TIME:
+        return mtime_at(h, steps) + (h.csr[CSR_HTIMEDELTA] if h.virtual else 0)
+    if number == CSR_MHARTID:
+        return h.hart_id
+    return h.csr[number]
+
+
+# ---------------------------------------------------------------- writing
+
+cdef inline void csr_mask_write(HartState* h, u32 number, u64 value, u64 mask) noexcept nogil:
+    h.csr[number] = (h.csr[number] & ~mask) | (value & mask)
+
+
+cdef void counter_write(HartState* h, u32 number, u64 value, u64 raw_after) noexcept nogil:
+    """The value the next instruction reads: the write replaces the increment of the instruction that writes."""
+    if h.csr[CSR_MCOUNTINHIBIT] >> (number & 31) & 1:
+        h.csr[number] = value
+    else:
+        h.csr[number] = value - raw_after
+
+
+cdef void inhibit_write(HartState* h, u64 value, u64 steps) noexcept nogil:
+    """mcountinhibit: a counter that stops keeps its value, one that starts goes on from it."""
+    cdef u64 cycle = counter(h, CSR_MCYCLE, cycles_at(h, steps))
+    cdef u64 retired = counter(h, CSR_MINSTRET, retired_at(h, steps))
+    csr_mask_write(h, CSR_MCOUNTINHIBIT, value, CSR_MASK[CSR_MCOUNTINHIBIT])
+    counter_write(h, CSR_MCYCLE, cycle, cycles_at(h, steps))
+    counter_write(h, CSR_MINSTRET, retired, retired_at(h, steps))
+
+
+cdef void atp_write(HartState* h, u32 number, u64 value) noexcept nogil:
+    """satp, vsatp, hgatp: WARL in MODE.  An unsupported mode leaves satp (and vsatp at V=1) as it was; in hgatp, which is WARL field by
+    field, and in vsatp written from HS-mode, only MODE keeps its value (manual: "satp", "vsatp", "hgatp")."""
+    cdef u64 mode = (value & SATP_MODE) >> SATP_MODE_SHIFT
+    if mode != MODE_BARE and mode != MODE_SV39:
+        if number == CSR_SATP or h.virtual:
+            return
+        value = (value & ~<u64>SATP_MODE) | (h.csr[number] & SATP_MODE)
+    csr_mask_write(h, number, value, CSR_MASK[number])
+    contexts_update(h)
+
+
+cdef void pmp_write(HartState* h, u32 number, u64 value) noexcept nogil:
+    """Locked entries stay, and a locked TOR entry locks the address below it (machine chapter, "Locking and Privilege Mode")."""
+    cdef int i, first
+    cdef u64 config, kept = 0
+    if number < CSR_PMPADDR0:
+        first = 8 * ((<int>number - CSR_PMPCFG0) >> 1)
+        for i in range(8):
+            config = value >> (8 * i) & CSR_MASK[number] & 0xFF
+            if pmp_config(h, first + i) & PMP_L:
+                config = pmp_config(h, first + i)
+            elif config & (PMP_R | PMP_W) == PMP_W:
+                config &= ~<u64>PMP_W                   # R=0 W=1 is reserved
+            kept |= config << (8 * i)
+        h.csr[number] = kept
+    else:
+        i = <int>number - CSR_PMPADDR0
+        if pmp_config(h, i) & PMP_L:
+            return
+        if i + 1 < PMP_ENTRIES and pmp_config(h, i + 1) & PMP_L and pmp_config(h, i + 1) & PMP_A == PMP_A_TOR:
+            return
+        csr_mask_write(h, number, value, CSR_MASK[number])
+    pmp_update(h)
+    forget_translations(h.mem)
+
+
+cdef void status_write(HartState* h, u64 value, u64 mask) noexcept nogil:
+    """mstatus, and through its view sstatus; MPP keeps a legal mode."""
+    if mask & MSTATUS_MPP and (value & MSTATUS_MPP) >> MSTATUS_MPP_SHIFT == 2:
+        mask &= ~<u64>MSTATUS_MPP
+    csr_mask_write(h, CSR_MSTATUS, value, mask)
+    h.irq_check = True
+    contexts_update(h)
+
+
+cdef void csr_write(HartState* h, u32 number, u64 value, u64 steps_after) noexcept nogil:
+    """Write a CSR with all effects; `steps_after` is the clock when the writing instruction has retired."""
+    cdef u64 mask = CSR_MASK[number]
+    if not h.has_h:
+        mask &= ~CSR_H_BITS[number]
+    if number == CSR_SSTATUS:
+        status_write(h, value, CSR_MASK[CSR_SSTATUS])
+    elif number == CSR_MSTATUS:
+        status_write(h, value, mask)
+    elif number == CSR_VSSTATUS:
+        csr_mask_write(h, number, value, mask)
+        h.irq_check = True
+        contexts_update(h)
+    elif number == CSR_SATP or number == CSR_VSATP or number == CSR_HGATP:
+        atp_write(h, number, value)
+    elif number >= CSR_PMPCFG0 and number < CSR_PMPADDR0 + PMP_ENTRIES:
+        pmp_write(h, number, value)
+    elif number == CSR_MCYCLE:
+        counter_write(h, number, value, cycles_at(h, steps_after))
+    elif number == CSR_MINSTRET:
+        counter_write(h, number, value, retired_at(h, steps_after))
+    elif number == CSR_MCOUNTINHIBIT:
+        inhibit_write(h, value, steps_after)
+    elif number == CSR_SIE:
+        csr_mask_write(h, CSR_MIE, value, h.csr[CSR_MIDELEG] & SUPERVISOR_IRQS)
+        h.irq_check = True
+    elif number == CSR_HIE:
+        csr_mask_write(h, CSR_MIE, value, mask)
+        h.irq_check = True
+    elif number == CSR_VSIE:
+        csr_mask_write(h, CSR_MIE, value << 1, h.csr[CSR_HIDELEG] & VS_IRQS)
+        h.irq_check = True
+    elif number == CSR_SIP:
+        csr_mask_write(h, CSR_MIP, value, h.csr[CSR_MIDELEG] & mask)
+        h.irq_check = True
+    elif number == CSR_MIP:
+        csr_mask_write(h, CSR_MIP, value, mask & ~VS_IRQS)
+        csr_mask_write(h, CSR_HVIP, value, mask & VS_IRQS)
+        h.irq_check = True
+    elif number == CSR_HIP:
+        csr_mask_write(h, CSR_HVIP, value, mask)
+        h.irq_check = True
+    elif number == CSR_VSIP:
+        csr_mask_write(h, CSR_HVIP, value << 1, h.csr[CSR_HIDELEG] & mask << 1)
+        h.irq_check = True
+    else:
+        csr_mask_write(h, number, value, mask)
+        if number == CSR_MIE or number == CSR_MIDELEG or number == CSR_HIDELEG or number == CSR_HVIP:
+            h.irq_check = True
+
+
+# ---------------------------------------------------------------- the instructions
+
+cdef void csr_access(HartState* h, Op* ip, i64 left, bint reads, int how, u64 operand) noexcept nogil:
+    """CSRRW (how 0), CSRRS (1) and CSRRC (2): `how` is -1 where the operand is x0 or 0 and nothing is written."""
+    cdef u32 number = <u32>ip.imm & 0xFFF
+    cdef int verdict = csr_check(h, number, how >= 0)
+    cdef Block* b = block_of(ip)
+    cdef u64 steps = h.stop - <u64>(left + b.n - b.side[ip.idx].ordinal)
+    cdef u64 old = 0, value
+    cdef Context* data = h.data_context
+    cdef u64 epoch = h.fetch_epoch
+    if verdict != CSR_OK:
+        fault_illegal(h, ip, left, verdict == CSR_VIRTUAL)
+        return
+    number = csr_alias(h, number)
+    if reads:
+        old = csr_read(h, number, steps)
+    if how >= 0:
+        if how == 1 or how == 2:
+            # A read-modify-write of mip or sip must not turn a wire's level into the software bit.
+            value = h.csr[CSR_MIP] | h.csr[CSR_HVIP] if number == CSR_MIP else old
+            operand = value | operand if how == 1 else value & ~operand
+        csr_write(h, number, operand, steps + 1)
+    if reads:
+        h.x[ip.rd] = old
+    if h.irq_check or data != h.data_context or epoch != h.fetch_epoch:
+        stop_after(h, ip, left)
+        return
+    ip[1].run(h, ip + 1, left)
+
+
+cdef void op_csrrw(HartState* h, Op* ip, i64 left) noexcept nogil:
+    csr_access(h, ip, left, ip.rd != SINK, 0, h.x[ip.rs1])
+
+cdef void op_csrrs(HartState* h, Op* ip, i64 left) noexcept nogil:
+    csr_access(h, ip, left, True, 1 if ip.rs1 else -1, h.x[ip.rs1])
+
+cdef void op_csrrc(HartState* h, Op* ip, i64 left) noexcept nogil:
+    csr_access(h, ip, left, True, 2 if ip.rs1 else -1, h.x[ip.rs1])
+
+cdef void op_csrrwi(HartState* h, Op* ip, i64 left) noexcept nogil:
+    csr_access(h, ip, left, ip.rd != SINK, 0, ip.rs1)
+
+cdef void op_csrrsi(HartState* h, Op* ip, i64 left) noexcept nogil:
+    csr_access(h, ip, left, True, 1 if ip.rs1 else -1, ip.rs1)
+
+cdef void op_csrrci(HartState* h, Op* ip, i64 left) noexcept nogil:
+    csr_access(h, ip, left, True, 2 if ip.rs1 else -1, ip.rs1)

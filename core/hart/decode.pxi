@@ -1,0 +1,146 @@
+# Decoding from core.isa's rows, copied into C arrays at import: which row an instruction is, and where its operands lie.
+
+cdef enum:
+    MAX_ROWS = 512
+    MAX_FORMATS = 96
+    MAX_PIECES = 10
+    MAX_BUCKET = 48
+
+cdef struct Decoded:
+    i32 op
+    i32 imm
+    u8 rd
+    u8 rs1
+    u8 rs2
+
+cdef struct Operand:
+    int sign_bits
+    i32 constant
+    int n
+    u8 source[MAX_PIECES]
+    u8 width[MAX_PIECES]
+    u8 target[MAX_PIECES]
+
+cdef struct Row:
+    u32 match
+    u32 mask
+    u32 nonzero                 # 0, or bits of which one at least must be set
+    i32 op
+    int form
+
+cdef struct Bucket:             # rows that can match, most specific first, by the bits all encodings share
+    int n
+    i16 rows[MAX_BUCKET]
+
+cdef Row ROWS[MAX_ROWS]
+cdef int N_ROWS = 0
+cdef Operand FORMATS[MAX_FORMATS][4]       # rd, rs1, rs2, imm
+cdef Bucket WORDS[256]                     # by opcode and funct3
+cdef Bucket HALVES[32]                     # by quadrant and funct3
+cdef u32 ROW_MATCH[N_OPS]
+cdef handler_t HANDLERS[N_OPS]
+cdef u64 DECODED[N_OPS]
+cdef u8 NEEDS_H[N_OPS]
+cdef u8 ENDS_BLOCK[N_OPS]
+cdef u8 PC_RELATIVE[N_OPS]
+cdef u64 CSR_MASK[4096]
+cdef u64 CSR_RESET[4096]
+cdef u64 CSR_H_BITS[4096]
+cdef u8 CSR_EXISTS[4096]                   # 1: always, 2: only with the hypervisor extension
+
+
+cdef inline i32 extract(Operand* operand, u32 bits) noexcept nogil:
+    cdef u32 value = 0
+    cdef int i
+    for i in range(operand.n):
+        value |= ((bits >> operand.source[i]) & ((<u32>1 << operand.width[i]) - 1)) << operand.target[i]
+    if operand.sign_bits:
+        return (<i32>(value << (32 - operand.sign_bits)) >> (32 - operand.sign_bits)) + operand.constant
+    return <i32>value + operand.constant
+
+
+cdef bint decode(HartState* h, u32 bits, Decoded* d) noexcept nogil:
+    """Find the row of an instruction and its operands; False if it is none of this hart's."""
+    cdef Bucket* bucket
+    cdef Row* row
+    cdef int i
+    if bits & 3 == 3:
+        bucket = &WORDS[(bits >> 2 & 31) << 3 | (bits >> 12 & 7)]
+    else:
+        bits &= 0xFFFF
+        bucket = &HALVES[(bits & 3) << 3 | (bits >> 13 & 7)]
+    for i in range(bucket.n):
+        row = &ROWS[bucket.rows[i]]
+        if bits & row.mask == row.match and (row.nonzero == 0 or bits & row.nonzero):
+            if NEEDS_H[row.op] and not h.has_h:
+                return False
+            d.op = row.op
+            d.rd = <u8>extract(&FORMATS[row.form][0], bits)
+            d.rs1 = <u8>extract(&FORMATS[row.form][1], bits)
+            d.rs2 = <u8>extract(&FORMATS[row.form][2], bits)
+            d.imm = extract(&FORMATS[row.form][3], bits)
+            return True
+    return False
+
+
+cdef int add_row(tuple row) except -1:
+    """File one (match, mask, op, format, nonzero) row under every bucket it can match."""
+    global N_ROWS
+    cdef Row* r = &ROWS[N_ROWS]
+    cdef Bucket* bucket
+    cdef u32 key, base
+    cdef int i
+    r.match, r.mask, r.op, r.form, r.nonzero = row
+    if r.match & 3 == 3:
+        for i in range(256):
+            key = <u32>(i >> 3) << 2 | <u32>(i & 7) << 12
+            base = 31 << 2 | 7 << 12
+            if (key ^ r.match) & r.mask & base == 0:
+                bucket = &WORDS[i]
+                bucket.rows[bucket.n] = <i16>N_ROWS
+                bucket.n += 1
+    else:
+        for i in range(32):
+            key = <u32>(i >> 3) | <u32>(i & 7) << 13
+            base = 3 | 7 << 13
+            if (key ^ r.match) & r.mask & base == 0:
+                bucket = &HALVES[i]
+                bucket.rows[bucket.n] = <i16>N_ROWS
+                bucket.n += 1
+    N_ROWS += 1
+    return 0
+
+
+cdef int load_tables() except -1:
+    """Copy core.isa's rows into the arrays above."""
+    cdef Operand* operand
+    cdef int i, k, j
+    for i, form in enumerate(hart_tables.format_rows()):
+        for k, (_, sign_bits, constant, pieces) in enumerate(form):
+            operand = &FORMATS[i][k]
+            operand.sign_bits = sign_bits
+            operand.constant = constant
+            operand.n = len(pieces)
+            for j, (source, width, target) in enumerate(pieces):
+                operand.source[j] = source
+                operand.width[j] = width
+                operand.target[j] = target
+    for row in hart_tables.op_rows():
+        ROW_MATCH[row[2]] = row[0]
+        add_row(row + (0,))
+    for row in hart_tables.compressed_rows():
+        add_row(row)
+    for i, instruction in enumerate(instructions.OPS):
+        NEEDS_H[i] = instruction.extension == "H"
+    for op in (OP_JAL, OP_BEQ, OP_BNE, OP_BLT, OP_BGE, OP_BLTU, OP_BGEU):
+        PC_RELATIVE[op] = 1
+        ENDS_BLOCK[op] = 1
+    for op in (OP_JALR, OP_ECALL, OP_EBREAK, OP_SRET, OP_MRET, OP_WFI):
+        ENDS_BLOCK[op] = 1
+    for number, mask, reset, needs_h, _ in hart_tables.csr_rows():
+        CSR_MASK[number] = mask
+        CSR_RESET[number] = reset
+        CSR_EXISTS[number] = 2 if needs_h else 1
+    for number, bits in hart_tables.csr_h_bits():
+        CSR_H_BITS[number] = bits
+    return 0

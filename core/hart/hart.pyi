@@ -1,0 +1,111 @@
+"""The hart: a RISC-V RV64 hardware thread interpreted in compiled code, and the RAM it runs from."""
+
+from collections.abc import Sequence
+
+class Memory:
+    """Physical RAM of one machine: a lazily allocated, zero-filled, contiguous range.
+
+    Every store that does not come from a hart (loader, devices, hypervisor) goes through this class, so that
+    caches that derive from the stored bytes (decoded code, translations) drop what they hold, and the frame counts as dirty.
+
+    base, size: bytes, both multiples of 4096.  Addresses are physical (hpa).  Raises ValueError where a range lies outside.
+    """
+
+    base: int
+    size: int
+    def __init__(self, size: int, base: int = ...) -> None: ...
+    def read(self, hpa: int, length: int) -> bytes: ...
+    def write(self, hpa: int, data: bytes | bytearray | memoryview) -> None: ...
+    def load(self, hpa: int, size: int) -> int: ...          # 1, 2, 4 or 8 bytes, little endian, unsigned, need not be aligned
+    def store(self, hpa: int, size: int, value: int) -> None: ...
+    def fill_zero(self, hpa: int, length: int) -> None: ...
+    def contains(self, hpa: int, length: int = 1) -> bool: ...
+    def take_dirty(self, hpa: int, length: int) -> list[int]:
+        """Return, ascending, the addresses of the frames in the range stored to since the last call (or since start), and clear them."""
+    def page(self, hpa: int) -> memoryview:
+        """A read-only view of the 4 KiB frame that holds hpa, without a copy (for hashing)."""
+
+class Exit:
+    """Why `Hart.run` returned: immutable. Every attribute is a plain int."""
+
+    reason: int  # EXIT_*
+    cause: int   # EXIT_TRAP: CAUSE_* (exceptions) or interrupt number; is_interrupt tells which
+    is_interrupt: bool
+    pc: int      # virtual address of the instruction that trapped (or of the next one to execute)
+    tval: int    # what xtval would hold: faulting gva, or instruction bits, or 0
+    gpa: int     # guest-page faults: the full faulting GPA (htval is gpa >> 2), else 0
+    tinst: int   # htinst/mtinst as the manual defines them
+    insn: int    # bits of the trapping instruction (16 or 32), 0 where it could not be fetched
+    address: int # EXIT_MMIO: physical address
+    size: int    # EXIT_MMIO: bytes
+    is_store: bool  # EXIT_MMIO
+    value: int   # EXIT_MMIO stores: zero-extended data
+    steps: int   # the hart's step clock at the exit
+    target: int  # EXIT_TRAP: privilege the trap went to: 3 = M, 1 = HS/S
+
+EXIT_BUDGET: int       # the budget is used up: run(n) took exactly n steps
+EXIT_TRAP: int         # a trap whose target mode is hosted
+EXIT_MMIO: int         # a physical access outside RAM; finish it with complete_mmio() or fault_mmio()
+EXIT_WFI: int          # WFI retired and nothing can wake this hart before the budget ends but outside input (or: host decides)
+EXIT_BREAKPOINT: int   # pc is in the host's breakpoint set, nothing executed there yet
+
+HOST_M: int            # bit: M-mode is played by Python; traps to it are exits
+HOST_HS: int           # bit: HS-mode is played by Python
+
+class Hart:
+    """One hart. Not thread-safe; `run` releases the GIL.
+
+    memory: its RAM. hart_id: mhartid. has_h: misa.H (False = no hypervisor extension: its CSRs and instructions are illegal).
+    hosts: HOST_* bits. steps_per_tick: mtime advances by one every so many steps.  tlb: "precise" | "stale".
+    """
+
+    def __init__(self, memory: Memory, *, hart_id: int = 0, has_h: bool = True, hosts: int = 0,
+                 steps_per_tick: int = ..., tlb: str = "precise") -> None: ...
+    memory: Memory
+    # --- the run loop
+    def run(self, budget: int) -> Exit:
+        """Run at most `budget` steps. A trap to a hosted mode leaves pc, privilege and GPRs as the guest had them (the faulting
+        instruction has not retired, no step is counted); the trap CSRs of the target mode (mepc/mcause/mtval/mtval2/mtinst, or sepc/scause/
+        stval/htval/htinst and hstatus.SPV/SPVP/GVA) are written as the manual says. To go on, change what you like and call run again."""
+    def complete_mmio(self, value: int = 0) -> None:
+        """Retire the access of the last EXIT_MMIO: loads put value into rd (sign-extended as the instruction says), pc moves on, one step."""
+    def fault_mmio(self) -> None:
+        """The last EXIT_MMIO hit no device: the hart takes the access fault (5 load, 7 store) as the manual says.
+        (If the fault's target is hosted, the next run() returns that EXIT_TRAP at once.)"""
+    # --- state
+    pc: int
+    privilege: int        # 0 U, 1 S, 3 M
+    virtual: bool         # V
+    steps: int            # the step clock; settable (world switch). mtime = steps // steps_per_tick
+    idle_steps: int       # steps skipped in WFI; cycle = steps - idle_steps; settable
+    guest_traps: int      # traps taken to modes that are not hosted; instret = steps - idle_steps - guest_traps; settable
+    reservation: int      # physical address reserved by LR, or -1; settable
+    waiting: bool         # asleep in WFI
+    def read_gpr(self, index: int) -> int: ...
+    def write_gpr(self, index: int, value: int) -> None: ...    # x0 stays 0; value is taken modulo 2**64
+    def read_gprs(self) -> tuple[int, ...]: ...                 # 32 values
+    def write_gprs(self, values: Sequence[int]) -> None: ...
+    def read_csr(self, number: int) -> int:
+        """The CSR's value as the mode that owns the number sees it: no permission check, no side effect. KeyError if it does not exist here."""
+    def write_csr(self, number: int, value: int) -> None:
+        """Write with WARL legalisation and all effects, no permission check (as M-mode would). KeyError if it does not exist or is read-only."""
+    def set_irq(self, interrupt: int, level: bool) -> None:
+        """Drive an external interrupt wire into mip: 3 MSI, 7 MTI, 11 MEI, 9 SEI (ORed with the software-writable SEIP bit)."""
+    mtimecmp: int         # CLINT comparator: MTIP = mtime >= mtimecmp; 2**64-1 = never
+    mtime_offset: int     # added to steps // steps_per_tick
+    # --- looking without side effects
+    def fetch_insn(self) -> int:
+        """Bits of the instruction at pc under the present translation (0 where it cannot be fetched)."""
+    def translate(self, va: int, access: int) -> tuple[int, int]:
+        """(hpa, 0) or (0, cause): walk as the present mode would for access (0 fetch, 1 load, 2 store); no A/D update, no count."""
+    breakpoints: frozenset[int]   # virtual addresses; settable with any iterable of ints
+    # --- counts (settable to 0)
+    tlb_misses: int
+    walks: int            # page-table walks done
+    walk_reads: int       # page-table entries read by them
+
+def op_names() -> tuple[str, ...]:
+    """The instruction-table names that the execute unit has a handler for, in table order."""
+
+def op_counts() -> dict[str, int]:
+    """How often each instruction was decoded for execution since the module was loaded (feeds the one-fact-once test)."""

@@ -1,0 +1,27 @@
+"""The hart: a RISC-V RV64 hardware thread interpreted in compiled code, and the RAM it runs from.  See hart.pyi for the interface.
+
+One translation unit, in parts: the hot path must not cross a module's border.  ARCHITECTURE.md, "The hart", tells how they fit.
+"""
+
+cimport cython
+
+from ..isa import hart_tables, instructions
+
+include "isa_constants.pxi"
+include "state.pxi"
+include "memory.pxi"
+include "caches.pxi"
+include "translate.pxi"
+include "decode.pxi"
+include "blocks.pxi"
+include "traps.pxi"
+include "csr.pxi"
+include "execute_integer.pxi"
+include "execute_memory.pxi"
+include "execute_system.pxi"
+include "handlers.pxi"
+include "run.pxi"
+include "interface.pxi"
+
+load_tables()
+bind_handlers()

@@ -1,0 +1,378 @@
+# The hart as Python sees it.
+
+EXIT_BUDGET = REASON_BUDGET
+EXIT_TRAP = REASON_TRAP
+EXIT_MMIO = REASON_MMIO
+EXIT_WFI = REASON_WFI
+EXIT_BREAKPOINT = REASON_BREAKPOINT
+HOST_M = HOST_M_BIT
+HOST_HS = HOST_HS_BIT
+DEFAULT_STEPS_PER_TICK = 10
+
+
+@cython.final
+@cython.freelist(8)
+cdef class Exit:
+    cdef readonly int reason
+    cdef readonly u64 cause
+    cdef readonly bint is_interrupt
+    cdef readonly u64 pc
+    cdef readonly u64 tval
+    cdef readonly u64 gpa
+    cdef readonly u64 tinst
+    cdef readonly u64 insn
+    cdef readonly u64 address
+    cdef readonly u64 size
+    cdef readonly bint is_store
+    cdef readonly u64 value
+    cdef readonly u64 steps
+    cdef readonly u64 target
+
+    def __repr__(self):
+        name = ("budget", "trap", "mmio", "wfi", "breakpoint")[self.reason]
+        facts = {"trap": f" cause={self.cause} interrupt={self.is_interrupt} tval={self.tval:#x} insn={self.insn:#x}",
+                 "mmio": f" address={self.address:#x} size={self.size} store={self.is_store}"}.get(name, "")
+        return f"<Exit {name} pc={self.pc:#x} steps={self.steps}{facts}>"
+
+
+cdef Exit make_exit(HartState* h, int reason):
+    cdef Exit e = Exit.__new__(Exit)
+    e.reason = reason
+    e.pc = h.pc
+    e.steps = h.steps
+    if reason == REASON_TRAP:
+        e.cause = h.fault_cause
+        e.is_interrupt = h.fault_interrupt
+        e.tval = h.fault_tval
+        e.gpa = h.fault_gpa if h.fault_guest else 0
+        e.tinst = h.fault_tinst if h.has_h else 0
+        e.insn = h.fault_insn
+        e.target = h.fault_target
+    elif reason == REASON_MMIO:
+        e.address = h.mmio_address
+        e.size = h.mmio_size
+        e.is_store = h.mmio_store
+        e.value = h.mmio_value
+        e.insn = h.fault_insn
+    return e
+
+
+@cython.final
+cdef class Hart:
+    cdef HartState* state
+    cdef readonly Memory memory
+    cdef bint mmio_waits
+
+    def __cinit__(self, Memory memory not None, *, hart_id=0, has_h=True, hosts=0, steps_per_tick=DEFAULT_STEPS_PER_TICK,
+                  tlb="precise"):
+        cdef HartState* h
+        cdef int i
+        if tlb not in ("precise", "stale"):
+            raise ValueError(f"tlb is 'precise' or 'stale', not {tlb!r}")
+        if steps_per_tick < 1:
+            raise ValueError(f"steps_per_tick is at least 1, not {steps_per_tick}")
+        if memory.state.n_harts == MAX_HARTS:
+            raise ValueError(f"a memory serves at most {MAX_HARTS} harts")
+        h = <HartState*>calloc(1, sizeof(HartState))
+        if h == NULL:
+            raise MemoryError("cannot allocate a hart")
+        self.state = h
+        h.contexts = <Context*>calloc(CONTEXTS, sizeof(Context))
+        h.jump = <Jump*>calloc(JUMP_SIZE, sizeof(Jump))
+        if h.contexts == NULL or h.jump == NULL:
+            raise MemoryError("cannot allocate a hart's caches")
+        self.memory = memory
+        h.mem = &memory.state
+        h.hart_id = hart_id
+        h.has_h = has_h
+        h.hosts = hosts
+        h.steps_per_tick = steps_per_tick
+        h.stale = tlb == "stale"
+        h.mtimecmp = EVERY_BIT
+        h.reservation = EVERY_BIT
+        h.privilege = M_MODE
+        for i in range(4096):
+            h.csr[i] = CSR_RESET[i] if has_h else CSR_RESET[i] & ~CSR_H_BITS[i]
+        h.csr[CSR_MIDELEG] = CSR_RESET[CSR_MIDELEG] if has_h else 0
+        h.generation = 1
+        h.data_context = h.fetch_context = h.contexts
+        if hosts & HOST_M_BIT:                  # a hosted M-mode has opened physical memory to those below it
+            h.csr[CSR_PMPADDR0] = EVERY_BIT >> 10
+            h.csr[CSR_PMPCFG0] = PMP_A_NAPOT | PMP_R | PMP_W | PMP_X
+        pmp_update(h)
+        contexts_update(h)
+        memory.state.harts[memory.state.n_harts] = h
+        memory.state.n_harts += 1
+
+    def __dealloc__(self):
+        cdef MemState* mem
+        cdef int i, k
+        if self.state == NULL:
+            return
+        if self.memory is not None:
+            mem = &self.memory.state
+            for i in range(mem.n_harts):
+                if mem.harts[i] == self.state:
+                    for k in range(i, mem.n_harts - 1):
+                        mem.harts[k] = mem.harts[k + 1]
+                    mem.n_harts -= 1
+                    break
+        free(self.state.contexts)
+        free(self.state.jump)
+        free(self.state)
+
+    # ------------------------------------------------------------ running
+
+    def run(self, u64 budget):
+        cdef HartState* h = self.state
+        cdef int reason
+        self.mmio_waits = False
+        h.budget_end = h.steps + budget
+        if h.budget_end < h.steps or h.budget_end > EVERY_BIT >> 1:
+            h.budget_end = EVERY_BIT >> 1
+        with nogil:
+            reason = run_loop(h)
+        h.steps = steps_now(h)
+        if reason == REASON_BREAKPOINT:
+            h.step_over = True
+        self.mmio_waits = reason == REASON_MMIO
+        return make_exit(h, reason)
+
+    def complete_mmio(self, u64 value=0):
+        cdef HartState* h = self.state
+        cdef int kind
+        if not self.mmio_waits:
+            raise ValueError("complete_mmio answers the last EXIT_MMIO; there is none")
+        self.mmio_waits = False
+        if not h.mmio_store:
+            kind = trailing_zeros(h.mmio_size) | (SIGNED if h.mmio_signed else 0)
+            h.x[h.mmio_rd] = extended(value & (EVERY_BIT >> (64 - 8 * h.mmio_size)), kind)
+        h.pc += h.mmio_length
+        h.steps += 1
+
+    def fault_mmio(self):
+        cdef HartState* h = self.state
+        if not self.mmio_waits:
+            raise ValueError("fault_mmio answers the last EXIT_MMIO; there is none")
+        self.mmio_waits = False
+        h.fault_guest = False
+        h.fault_implicit = False
+        h.fault_gva = (h.data_context.mode & CTX_V) != 0
+        raise_exception(h, <u64>access_fault(STORE if h.mmio_store else LOAD), h.mmio_va)
+
+    # ------------------------------------------------------------ state
+
+    @property
+    def pc(self):
+        return self.state.pc
+
+    @pc.setter
+    def pc(self, u64 value):
+        self.state.pc = value & ~<u64>1
+        self.state.step_over = False
+
+    @property
+    def privilege(self):
+        return self.state.privilege
+
+    @privilege.setter
+    def privilege(self, value):
+        if value not in (U_MODE, S_MODE, M_MODE):
+            raise ValueError(f"privilege is 0 (U), 1 (S) or 3 (M), not {value}")
+        self.state.privilege = value
+        if value == M_MODE:
+            self.state.virtual = False
+        self.state.irq_check = True
+        contexts_update(self.state)
+
+    @property
+    def virtual(self):
+        return self.state.virtual
+
+    @virtual.setter
+    def virtual(self, value):
+        if value and (not self.state.has_h or self.state.privilege == M_MODE):
+            raise ValueError("V=1 needs the hypervisor extension and a privilege below M")
+        self.state.virtual = value
+        self.state.irq_check = True
+        contexts_update(self.state)
+
+    @property
+    def waiting(self):
+        return self.state.waiting
+
+    @waiting.setter
+    def waiting(self, value):
+        self.state.waiting = value
+
+    @property
+    def steps(self):
+        return self.state.steps
+
+    @steps.setter
+    def steps(self, u64 value):
+        self.state.steps = value
+
+    @property
+    def idle_steps(self):
+        return self.state.idle_steps
+
+    @idle_steps.setter
+    def idle_steps(self, u64 value):
+        self.state.idle_steps = value
+
+    @property
+    def guest_traps(self):
+        return self.state.guest_traps
+
+    @guest_traps.setter
+    def guest_traps(self, u64 value):
+        self.state.guest_traps = value
+
+    @property
+    def reservation(self):
+        return -1 if self.state.reservation == EVERY_BIT else self.state.reservation
+
+    @reservation.setter
+    def reservation(self, value):
+        self.state.reservation = EVERY_BIT if value == -1 else value
+
+    @property
+    def mtimecmp(self):
+        return self.state.mtimecmp
+
+    @mtimecmp.setter
+    def mtimecmp(self, u64 value):
+        self.state.mtimecmp = value
+
+    @property
+    def mtime_offset(self):
+        return self.state.mtime_offset
+
+    @mtime_offset.setter
+    def mtime_offset(self, u64 value):
+        self.state.mtime_offset = value
+
+    @property
+    def steps_per_tick(self):
+        return self.state.steps_per_tick
+
+    def read_gpr(self, int index):
+        if not 0 <= index < 32:
+            raise IndexError(f"registers are x0 to x31, not x{index}")
+        return self.state.x[index]
+
+    def write_gpr(self, int index, value):
+        if not 0 <= index < 32:
+            raise IndexError(f"registers are x0 to x31, not x{index}")
+        if index:
+            self.state.x[index] = value & 0xFFFFFFFFFFFFFFFF
+
+    def read_gprs(self):
+        cdef u64* x = self.state.x
+        return tuple([x[i] for i in range(32)])
+
+    def write_gprs(self, values):
+        if len(values) != 32:
+            raise ValueError(f"there are 32 registers, not {len(values)}")
+        for index, value in enumerate(values):
+            self.write_gpr(index, value)
+
+    def read_csr(self, int number):
+        cdef HartState* h = self.state
+        if not 0 <= number < 4096 or not csr_exists(h, <u32>number):
+            raise KeyError(f"this hart has no CSR {number:#x}")
+        return csr_read(h, <u32>number, h.steps)
+
+    def write_csr(self, int number, u64 value):
+        cdef HartState* h = self.state
+        if not 0 <= number < 4096 or not csr_exists(h, <u32>number):
+            raise KeyError(f"this hart has no CSR {number:#x}")
+        if number >> 10 == 3:
+            raise KeyError(f"CSR {number:#x} is read-only")
+        csr_write(h, <u32>number, value, h.steps)
+
+    def set_irq(self, int interrupt, level):
+        cdef u64 bit = <u64>1 << interrupt
+        if interrupt not in (IRQ_MSI, IRQ_MTI, IRQ_MEI, IRQ_SEI):
+            raise ValueError(f"there is no wire for interrupt {interrupt}")
+        if level:
+            self.state.lines |= bit
+        else:
+            self.state.lines &= ~bit
+        self.state.irq_check = True
+
+    # ------------------------------------------------------------ looking
+
+    def fetch_insn(self):
+        cdef HartState* h = self.state
+        cdef u64 hpa = 0, second = 0
+        cdef bint uniform = True
+        cdef u32 bits
+        if walk(h, h.fetch_context, h.pc, FETCH, False, &hpa, &uniform) or not in_ram(h.mem, hpa, 2):
+            return 0
+        bits = bits_at(h, hpa)
+        if bits & 3 == 3 and h.pc & OFFSET_MASK == PAGE_SIZE - 2:
+            if walk(h, h.fetch_context, h.pc + 2, FETCH, False, &second, &uniform) or not in_ram(h.mem, second, 2):
+                return 0
+            bits |= <u32>(<u16*>host(h.mem, second))[0] << 16
+        return bits
+
+    def translate(self, u64 va, int access):
+        cdef HartState* h = self.state
+        cdef Context* c = h.fetch_context if access == FETCH else h.data_context
+        cdef u64 hpa = 0
+        cdef bint uniform = True
+        cdef int cause = walk(h, c, va, access, False, &hpa, &uniform)
+        if cause == 0 and not pmp_allows(h, hpa, 1, access, c.mode & CTX_PRIV, &uniform):
+            cause = access_fault(access)
+        if cause:
+            return 0, cause
+        return hpa, 0
+
+    @property
+    def breakpoints(self):
+        return frozenset([self.state.breakpoints[i] for i in range(self.state.n_breakpoints)])
+
+    @breakpoints.setter
+    def breakpoints(self, addresses):
+        chosen = sorted(set(addresses))
+        if len(chosen) > MAX_BREAKPOINTS:
+            raise ValueError(f"at most {MAX_BREAKPOINTS} breakpoints, not {len(chosen)}")
+        for i, address in enumerate(chosen):
+            self.state.breakpoints[i] = address
+        self.state.n_breakpoints = len(chosen)
+
+    # ------------------------------------------------------------ counts
+
+    @property
+    def tlb_misses(self):
+        return self.state.tlb_misses
+
+    @tlb_misses.setter
+    def tlb_misses(self, u64 value):
+        self.state.tlb_misses = value
+
+    @property
+    def walks(self):
+        return self.state.walks
+
+    @walks.setter
+    def walks(self, u64 value):
+        self.state.walks = value
+
+    @property
+    def walk_reads(self):
+        return self.state.walk_reads
+
+    @walk_reads.setter
+    def walk_reads(self, u64 value):
+        self.state.walk_reads = value
+
+
+def op_names():
+    return tuple([name for i, name in enumerate(hart_tables.op_names()) if HANDLERS[i] != NULL])
+
+
+def op_counts():
+    return {name: DECODED[i] for i, name in enumerate(hart_tables.op_names())}

@@ -1,0 +1,140 @@
+# Memory: the machine's RAM as Python sees it.
+
+from libc.string cimport memcpy, memset
+from libc.stdlib cimport calloc, free, malloc, realloc
+from cpython.bytes cimport PyBytes_FromStringAndSize
+from cpython.buffer cimport PyBuffer_FillInfo
+
+cdef extern from "<sys/mman.h>" nogil:
+    void* mmap(void* address, size_t length, int protection, int flags, int fd, long offset)
+    int munmap(void* address, size_t length)
+    int PROT_READ, PROT_WRITE, MAP_PRIVATE, MAP_ANONYMOUS, MAP_NORESERVE
+    void* MAP_FAILED
+
+DEFAULT_RAM_BASE = 0x80000000
+
+
+cdef class Memory:
+    cdef MemState state
+
+    def __cinit__(self, size, base=DEFAULT_RAM_BASE):
+        cdef MemState* mem = &self.state
+        cdef void* ram
+        cdef u64 frames
+        if size <= 0 or size % PAGE_SIZE or base < 0 or base % PAGE_SIZE or base + size > 1 << 56:
+            raise ValueError(f"memory of {size:#x} bytes at {base:#x}: both must be multiples of 4096 within 56 bits")
+        frames = size >> PAGE_SHIFT
+        ram = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)
+        if ram == MAP_FAILED:
+            raise MemoryError(f"cannot reserve {size} bytes of guest memory")
+        mem.ram = <u8*>ram
+        mem.base = base
+        mem.size = size
+        mem.pt_capacity = 64
+        mem.flags = <u8*>calloc(frames, 1)
+        mem.dirty = <u8*>calloc(frames, 1)
+        mem.page_blocks = <Block**>calloc(frames, sizeof(Block*))
+        mem.pte_used = <u64**>calloc(frames, sizeof(u64*))
+        mem.pt_frames = <u64*>malloc(mem.pt_capacity * sizeof(u64))
+        mem.hash = <Block**>calloc(HASH_SIZE, sizeof(Block*))
+        if NULL in (mem.flags, mem.dirty, mem.page_blocks, mem.pte_used, mem.pt_frames, mem.hash):
+            raise MemoryError("cannot allocate the frame tables")
+
+    def __dealloc__(self):
+        cdef MemState* mem = &self.state
+        cdef u64 frame
+        cdef int i
+        for i in range(mem.n_chunks):
+            free(mem.chunks[i])
+        if mem.pte_used != NULL:
+            for frame in range(mem.size >> PAGE_SHIFT):
+                free(mem.pte_used[frame])
+        free(mem.flags)
+        free(mem.dirty)
+        free(mem.page_blocks)
+        free(mem.pte_used)
+        free(mem.pt_frames)
+        free(mem.hash)
+        if mem.ram != NULL:
+            munmap(mem.ram, mem.size)
+
+    def __getbuffer__(self, Py_buffer* buffer, int flags):
+        PyBuffer_FillInfo(buffer, self, self.state.ram, <Py_ssize_t>self.state.size, 1, flags)
+
+    @property
+    def base(self):
+        return self.state.base
+
+    @property
+    def size(self):
+        return self.state.size
+
+    cdef u8* at(self, hpa, length) except NULL:
+        if length < 0 or hpa < self.state.base or hpa + length > self.state.base + self.state.size:
+            raise ValueError(f"{length} bytes at {hpa:#x} are outside RAM, which is "
+                             f"{self.state.base:#x} to {self.state.base + self.state.size - 1:#x}")
+        return self.state.ram + (<u64>hpa - self.state.base)
+
+    def contains(self, hpa, length=1):
+        return self.state.base <= hpa and hpa + length <= self.state.base + self.state.size
+
+    def read(self, hpa, length):
+        return PyBytes_FromStringAndSize(<char*>self.at(hpa, length), length)
+
+    def write(self, hpa, data):
+        cdef const unsigned char[::1] view = data
+        cdef u64 length = <u64>view.shape[0]
+        cdef u8* place = self.at(hpa, length)
+        if length:
+            memcpy(place, &view[0], length)
+            stored_outside(&self.state, hpa, length)
+
+    def fill_zero(self, hpa, length):
+        memset(self.at(hpa, length), 0, length)
+        if length:
+            stored_outside(&self.state, hpa, length)
+
+    def load(self, u64 hpa, u64 size):
+        cdef u64 value = 0
+        cdef u64 offset = hpa - self.state.base
+        if size > 8 or offset > self.state.size - size:
+            self.at(hpa, size)
+            raise ValueError(f"loads are of 1 to 8 bytes, not {size}")
+        memcpy(&value, self.state.ram + offset, size)
+        return value
+
+    def store(self, u64 hpa, u64 size, u64 value):
+        cdef u64 offset = hpa - self.state.base
+        if size > 8 or offset > self.state.size - size:
+            self.at(hpa, size)
+            raise ValueError(f"stores are of 1 to 8 bytes, not {size}")
+        memcpy(self.state.ram + offset, &value, size)
+        stored_outside(&self.state, hpa, size)
+
+    def page(self, hpa):
+        self.at(hpa, 1)
+        first = (hpa - self.state.base) & ~0xFFF
+        return memoryview(self)[first:first + PAGE_SIZE]
+
+    def take_dirty(self, hpa, length):
+        cdef u64 frame, first, last
+        cdef list found = []
+        cdef HartState* h
+        cdef Context* c
+        cdef int i, k, j
+        self.at(hpa, length)
+        first = frame_of(&self.state, hpa)
+        last = frame_of(&self.state, hpa + length + PAGE_SIZE - 1)
+        for frame in range(first, last):
+            if self.state.dirty[frame]:
+                self.state.dirty[frame] = 0
+                found.append(self.state.base + (frame << PAGE_SHIFT))
+        if found:
+            for i in range(self.state.n_harts):         # the next store to any frame must be seen again
+                h = self.state.harts[i]
+                for k in range(CONTEXTS):
+                    c = &h.contexts[k]
+                    if c.used and c.generation == h.generation:
+                        for j in range(TLB_SIZE):
+                            c.tlb[j].wtag = EVERY_BIT
+        return found

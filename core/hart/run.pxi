@@ -1,0 +1,84 @@
+# The run loop: what happens between blocks.  Handlers come back here for whatever is not straight-line execution.
+
+cdef void set_stop(HartState* h, u64 now) noexcept nogil:
+    """Run from `now` to the end of the budget, or to the next timer event if that comes first."""
+    cdef u64 timer = next_timer(h, now)
+    h.stop = h.budget_end if h.budget_end <= timer else timer
+    h.left = <i64>(h.stop - now)
+
+
+cdef bint sleep(HartState* h) noexcept nogil:
+    """WFI: skip the clock to the next timer event, or to the end of the budget. False if nothing will ever wake the hart."""
+    cdef u64 now = steps_now(h), wake
+    if pending_bits(h) & h.csr[CSR_MIE]:
+        h.waiting = False
+        h.irq_check = True
+        return True
+    wake = next_timer(h, now)
+    if wake == EVERY_BIT:
+        return False
+    if wake > h.budget_end:
+        wake = h.budget_end
+    h.idle_steps += wake - now
+    h.stop = wake
+    h.left = 0
+    return True
+
+
+cdef bint at_breakpoint(HartState* h) noexcept nogil:
+    cdef int i
+    if h.step_over:
+        h.step_over = False
+        return False
+    for i in range(h.n_breakpoints):
+        if h.breakpoints[i] == h.pc:
+            return True
+    return False
+
+
+cdef int run_loop(HartState* h) noexcept nogil:
+    """Run until the budget is used up or something has to be told; returns the reason."""
+    cdef Block* b
+    cdef u64 now
+    now = h.steps
+    set_stop(h, now)
+    timer_update(h)
+    h.link_from = NULL
+    while True:
+        if h.left == 0:
+            now = h.stop
+            if now == h.budget_end:
+                return REASON_BUDGET
+            set_stop(h, now)
+            timer_update(h)
+            continue
+        if h.event == EVENT_TRAP:
+            h.link_from = NULL
+            if take_trap(h):
+                return REASON_TRAP
+        elif h.event == EVENT_MMIO:
+            h.event = EVENT_NONE
+            return REASON_MMIO
+        if h.waiting:
+            h.link_from = NULL
+            if not sleep(h):
+                return REASON_WFI
+            if h.waiting:
+                continue
+        if h.irq_check and take_pending(h):
+            continue
+        if h.n_breakpoints and at_breakpoint(h):
+            return REASON_BREAKPOINT
+        b = block_find(h, h.n_breakpoints != 0)
+        if b == NULL:
+            continue
+        if <i64>b.n > h.left:
+            h.link_from = NULL
+            b = block_find(h, True)
+            if b == NULL:
+                continue
+        if h.link_from != NULL:
+            if b != &h.scratch:
+                h.link_from[0] = b
+            h.link_from = NULL
+        ops_of(b).run(h, ops_of(b), h.left - b.n)

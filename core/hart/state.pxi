@@ -1,0 +1,241 @@
+# The hart's state as plain C: what a handler reaches through one pointer.
+
+cdef extern from *:
+    """
+    typedef unsigned char hv_u8; typedef unsigned short hv_u16; typedef unsigned int hv_u32; typedef unsigned long long hv_u64;
+    typedef signed char hv_i8; typedef short hv_i16; typedef int hv_i32; typedef long long hv_i64;
+    typedef __int128 hv_i128; typedef unsigned __int128 hv_u128;
+    #define HV_NOINLINE __attribute__((noinline))
+    #define hv_likely(c) __builtin_expect(!!(c), 1)
+    #define hv_trailing_zeros(value) __builtin_ctzll(value)
+    #define HV_EVERY_BIT (~0ULL)
+    """
+    ctypedef void SLOW "HV_NOINLINE void"       # return type of slow paths: inlined into handlers, they would cost each a stack frame
+    ctypedef unsigned char u8 "hv_u8"
+    ctypedef unsigned short u16 "hv_u16"
+    ctypedef unsigned int u32 "hv_u32"
+    ctypedef unsigned long long u64 "hv_u64"
+    ctypedef signed char i8 "hv_i8"
+    ctypedef short i16 "hv_i16"
+    ctypedef int i32 "hv_i32"
+    ctypedef long long i64 "hv_i64"
+    bint likely "hv_likely"(bint condition) noexcept nogil
+    int trailing_zeros "hv_trailing_zeros"(u64 value) noexcept nogil
+    const u64 EVERY_BIT "HV_EVERY_BIT"
+
+cdef enum:
+    PAGE_SHIFT = 12
+    PAGE_SIZE = 4096
+    OFFSET_MASK = 4095
+    SINK = 32                   # x[SINK] swallows writes to x0
+    BLOCK_LIMIT = 62            # instructions in a block at most
+    TLB_SIZE = 512              # entries per context, a power of two
+    CONTEXTS = 24               # address-space contexts kept before the least recently used is dropped
+    JUMP_SIZE = 4096            # entries of the jump cache, a power of two
+    HASH_SIZE = 65536           # buckets of the block table, a power of two
+    ARENA_CHUNK = 1048576
+    ARENA_CHUNKS = 96           # code cache limit: 96 MiB, then everything is translated afresh
+    MAX_HARTS = 64
+    MAX_BREAKPOINTS = 256
+    WALK_LIMIT = 40             # page-table entries one two-stage walk can read (Sv57 on Sv57x4: 35)
+    PMP_ENTRIES = 64
+    PTE_SIZE = 8
+
+cdef enum:                      # privilege encodings (privileged manual, "Privilege levels")
+    U_MODE = 0
+    S_MODE = 1
+    M_MODE = 3
+
+cdef enum:                      # kinds of access
+    FETCH = 0
+    LOAD = 1
+    STORE = 2
+
+cdef enum:                      # frame flags: the frame feeds a cache, so stores to it take the slow path
+    FRAME_CODE = 1              # decoded blocks derive from it
+    FRAME_PT = 2                # cached translations derive from page-table entries in it
+    FRAME_FEEDS = 3
+    FRAME_WCACHED = 4           # some translation cache holds a write tag for it
+
+cdef enum:                      # what brought the run loop out of the handlers
+    EVENT_NONE = 0
+    EVENT_TRAP = 1              # an exception waits in h.fault_*
+    EVENT_MMIO = 2              # an access outside RAM waits in h.mmio_*
+    EVENT_WFI = 3               # WFI retired
+
+cdef enum:                      # reasons of Hart.run's Exit
+    REASON_BUDGET = 0
+    REASON_TRAP = 1
+    REASON_MMIO = 2
+    REASON_WFI = 3
+    REASON_BREAKPOINT = 4
+    REASON_NONE = 5
+
+cdef enum:
+    HOST_M_BIT = 1
+    HOST_HS_BIT = 2
+
+cdef enum:                      # a byte of pmpcfg (machine chapter, "PMP configuration register")
+    PMP_R = 1
+    PMP_W = 2
+    PMP_X = 4
+    PMP_A = 0x18
+    PMP_A_TOR = 0x08
+    PMP_A_NA4 = 0x10
+    PMP_A_NAPOT = 0x18
+    PMP_L = 0x80
+
+# Context.mode: everything besides the roots that decides whether a translation is allowed.
+cdef enum:
+    CTX_PRIV = 3
+    CTX_V = 4
+    CTX_SUM = 8
+    CTX_MXR = 16                # mstatus.MXR: overrides both stages
+    CTX_VMXR = 32               # vsstatus.MXR: the first stage only
+
+cdef struct HartState
+cdef struct Op
+cdef struct Block
+cdef struct MemState
+
+ctypedef void (*handler_t)(HartState*, Op*, i64) noexcept nogil
+
+cdef struct Op:                 # one predecoded instruction, 16 bytes
+    handler_t run
+    i32 imm
+    u8 rd
+    u8 rs1
+    u8 rs2
+    u8 idx                      # position in its block: ip - idx is the first op, the header stands right before it
+
+cdef struct Side:               # where an op stands in its block
+    u16 offset                  # bytes from the block's start
+    u16 ordinal                 # instructions before it
+
+cdef struct Block:              # straight-line code, never across a page; its ops follow the header in memory
+    u64 vpc
+    u64 hpa
+    u64 next_vpc                # address behind its last instruction
+    u32 n                       # instructions
+    u32 straddle                # bits of the one instruction of a block that crosses a page, else 0
+    Block* hash_next
+    Block* page_next            # blocks of the same frame
+    Block* taken                # direct links to blocks of the same page
+    Block* fallthrough
+    Side* side                  # one per op, and one for the end
+
+cdef struct TlbEntry:           # a hit is (va & (page mask | size - 1)) == tag; host pointer = va + addend
+    u64 rtag
+    u64 wtag
+    u64 xtag
+    u64 addend
+
+cdef struct Context:            # one address space as one privilege sees it, with its translation cache
+    u64 atp
+    u64 gatp
+    u64 mode
+    u64 generation              # of the hart's flushes that its entries survive
+    u64 epoch                   # unique to this content: ties the jump cache to it
+    u64 used                    # for least-recently-used replacement
+    bint has_superpage
+    TlbEntry tlb[TLB_SIZE]
+
+cdef struct Jump:
+    u64 vpc
+    u64 epoch
+    Block* block
+    u64 pad
+
+cdef struct HartState:
+    u64 x[33]
+    TlbEntry* tlb               # the data context's
+    u64 fetch_epoch             # the fetch context's
+    Jump* jump
+    u64 pc
+    i64 left                    # steps until `stop`, valid outside the handlers
+    u64 stop                    # the step at which left is 0
+    Block** link_from           # the link to set once the next block is found
+    MemState* mem
+    u32 event
+    bint irq_check              # something changed that may let an interrupt through
+    u64 privilege
+    bint virtual
+    bint has_h
+    bint stale
+    bint waiting
+    u64 hosts
+    u64 hart_id
+    # clocks
+    u64 steps
+    u64 budget_end
+    u64 idle_steps
+    u64 guest_traps
+    u64 steps_per_tick
+    u64 mtimecmp
+    u64 mtime_offset
+    u64 lines                   # interrupt wires, as mip bits
+    u64 reservation
+    # the waiting exception
+    u64 fault_cause
+    bint fault_interrupt
+    u64 fault_tval
+    u64 fault_gpa
+    bint fault_guest            # guest-page fault: fault_gpa counts
+    bint fault_implicit         # raised by reading a page-table entry
+    bint fault_gva              # tval is a guest virtual address
+    u64 fault_tinst
+    u32 fault_insn
+    u64 fault_target
+    # the waiting device access
+    u64 mmio_address
+    u64 mmio_size
+    u64 mmio_value
+    u64 mmio_va
+    bint mmio_store
+    bint mmio_signed
+    u64 mmio_rd
+    u64 mmio_length             # of the instruction
+    # address spaces
+    Context* data_context
+    Context* fetch_context
+    Context* contexts
+    u64 generation
+    u64 epoch
+    u64 use_clock
+    int pmp_count               # entries up to the last one in use
+    bint pmp_open               # entry 0 grants everything to everyone
+    u64 walked[WALK_LIMIT]      # physical addresses of the entries the current walk read
+    int n_walked
+    u64 walk_perms              # PTE_R|W|X that the leaf, or both leaves, allow; PTE_D where a store may be cached
+    bint walk_superpage
+    # counts
+    u64 tlb_misses
+    u64 walks
+    u64 walk_reads
+    # debugging
+    int n_breakpoints
+    u64 breakpoints[MAX_BREAKPOINTS]
+    bint step_over              # run past the breakpoint at pc once
+    # one-instruction block for exact stops
+    Block scratch
+    Op scratch_ops[2]
+    Side scratch_side[3]
+    u64 csr[4096]
+
+cdef struct MemState:
+    u8* ram
+    u64 base
+    u64 size
+    u8* flags
+    u8* dirty
+    Block** page_blocks
+    u64** pte_used              # per frame: a bitmap of the entries that cached translations derive from
+    u64* pt_frames
+    u64 n_pt_frames
+    u64 pt_capacity
+    HartState* harts[MAX_HARTS]
+    int n_harts
+    Block** hash
+    char* chunks[ARENA_CHUNKS]
+    int n_chunks
+    u64 chunk_used
