@@ -1,0 +1,163 @@
+"""Builds every guest with the C compiler of `ziglang`: `python -m hartvisor.guest.build` (or `guest.build` in the source tree).
+
+One call of the compiler makes one image, from its sources and the runtime in lib/. A file of the compiler's and the
+sources' fingerprint next to the work tells whether an image is up to date. Paths in the debug data start with
+`guest/`, so that images do not depend on where they were built.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import importlib.metadata
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from .catalog import CATALOG, GUEST, IMAGES, ImageInfo
+from .ramdisk import pack, strip_elf
+
+WORK = GUEST.parent / "build" / "guests"
+FLAGS = (
+    *("-target", "riscv64-freestanding-none", "-mcpu=generic_rv64+m+a+c+zicsr+zifencei", "-mabi=lp64"),
+    *("-mcmodel=medany", "-std=gnu11", "-O2", "-g", "-ffreestanding", "-nostdlib", "-static", "-fno-pic"),
+    # Zig adds these by default; a kernel wants neither.
+    *("-fno-sanitize=undefined", "-fno-stack-protector"),
+    *("-fno-strict-aliasing", "-fno-asynchronous-unwind-tables", "-fno-unwind-tables"),
+    *("-Wall", "-Wextra", "-Werror", "-Wno-unused-parameter"),
+    *("-Wl,--build-id=none", f"-ffile-prefix-map={GUEST}=guest", "-fdebug-compilation-dir=."),
+    *("-I", str(GUEST / "lib")),
+)
+
+
+class BuildError(Exception):
+    """A guest could not be built; the message is what to show."""
+
+
+def find(patterns: Iterable[str]) -> list[Path]:
+    """Return the files below guest/ that match the glob patterns, in a fixed order."""
+    return sorted({path for pattern in patterns for path in GUEST.glob(pattern)})
+
+
+def fingerprint(flags: Iterable[str], inputs: Iterable[Path]) -> str:
+    """Return a hash of all that a compiler's output depends on: the compiler, its flags, its input files."""
+    digest = hashlib.sha256(repr((compiler_version(), *flags)).encode())
+    for path in inputs:
+        digest.update(f"{path.name}\0".encode() + path.read_bytes())
+    return digest.hexdigest()
+
+
+def compiler_version() -> str:
+    """Return the version of ziglang, "" if it is not installed."""
+    try:
+        return importlib.metadata.version("ziglang")
+    except importlib.metadata.PackageNotFoundError:
+        return ""
+
+
+def replace(path: Path, content: bytes) -> None:
+    """Write a file such that nobody ever sees half of it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
+        file.write(content)
+    Path(file.name).chmod(0o644)
+    Path(file.name).replace(path)
+
+
+def compile_elf(sources: list[Path], script: Path, flags: Iterable[str], inputs: list[Path], target: Path) -> bool:
+    """Compile and link `sources` into `target`; `inputs` are all files read. False if it was up to date."""
+    flags = (*FLAGS, *flags, "-T", str(script))
+    stamp = WORK / "stamps" / f"{hashlib.sha256(str(target).encode()).hexdigest()[:16]}-{target.stem}"
+    current = fingerprint(flags, inputs)
+    if target.is_file() and stamp.is_file() and stamp.read_text() == current:
+        return False
+    if not compiler_version():
+        raise BuildError("building the guests needs the Python package ziglang: pip install ziglang")
+    # Zig keeps what it has compiled; a folder of our own leaves the user's home alone.
+    cache = str(WORK / "zig")
+    environment = {"ZIG_GLOBAL_CACHE_DIR": cache, "ZIG_LOCAL_CACHE_DIR": cache, **os.environ}
+    with tempfile.TemporaryDirectory() as folder:
+        output = Path(folder, target.name)
+        command = [sys.executable, "-m", "ziglang", "cc", *flags, *map(str, sources), "-o", str(output)]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        if done.returncode != 0 or not output.is_file():
+            raise BuildError(f"compiling {target.stem} failed:\n{done.stderr.strip()}")
+        replace(target, output.read_bytes())
+    replace(stamp, current.encode())
+    return True
+
+
+def build_program(name: str, patterns: Iterable[str]) -> Path:
+    """Build a user program of the teaching kernel from its sources; return its ELF file."""
+    shared = ("user/start.S", "user/user.c", "lib/print.c", "lib/string.c")
+    sources = find([*shared, *patterns])
+    inputs = [*sources, *find(["user/*.h", "user/user.ld", "user/workload/*.h", "kernel/abi.h", "lib/*.h"])]
+    target = WORK / "user" / f"{name}.elf"
+    flags = ("-I", str(GUEST / "user"), "-I", str(GUEST / "kernel"))
+    compile_elf(sources, GUEST / "user" / "user.ld", flags, inputs, target)
+    return target
+
+
+def build_ramdisk(pool: ThreadPoolExecutor) -> Path:
+    """Build the user programs (each file of user/ and each folder in it) and pack them with the texts of files/."""
+    programs = {path.stem: f"user/{path.name}" for path in find(["user/*.c"]) if path.stem != "user"}
+    programs |= {path.name: f"user/{path.name}/*.c" for path in find(["user/*"]) if path.is_dir()}
+    files = {path.name: path.read_bytes() for path in find(["files/*"])}
+    for elf in pool.map(lambda name: build_program(name, [programs[name]]), programs):
+        files[elf.stem] = strip_elf(elf.read_bytes())
+    target = WORK / "ramdisk.img"
+    archive = pack(files)
+    if not target.is_file() or target.read_bytes() != archive:
+        replace(target, archive)
+    return target
+
+
+def build_image(info: ImageInfo, ramdisk: Path, folder: Path) -> bool:
+    """Build one guest into `folder`; false if it was up to date."""
+    sources = find([*info.sources, "lib/*.[cS]"])
+    has_ramdisk = any(path.name == "ramdisk.S" for path in sources)
+    inputs = [*sources, *find(["lib/*.h", "lib/*.ld", "kernel/*.h"]), *([ramdisk] if has_ramdisk else [])]
+    flags = (*info.flags, f"-Wa,-I,{ramdisk.parent}") if has_ramdisk else info.flags
+    return compile_elf(sources, GUEST / "lib" / "guest.ld", flags, inputs, folder / info.path.name)
+
+
+def build(names: Iterable[str] = (), folder: Path = IMAGES) -> None:
+    """Build the guests `names` (all if none are given) into `folder`, and tell about each that was not up to date.
+
+    Raises:
+        BuildError: no compiler, or it found an error.
+    """
+    wanted = set(names) or {info.name for info in CATALOG}
+    if unknown := wanted - {info.name for info in CATALOG}:
+        raise BuildError(f"no guest named {', '.join(sorted(unknown))}; there are {', '.join(i.name for i in CATALOG)}")
+    chosen = [info for info in CATALOG if info.name in wanted]
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        ramdisk = build_ramdisk(pool)
+        built = 0
+        for info, is_new in zip(chosen, pool.map(lambda info: build_image(info, ramdisk, folder), chosen), strict=True):
+            if is_new:
+                built += 1
+                print(f"guest {info.name}: {(folder / info.path.name).stat().st_size // 1024} KiB", flush=True)
+    print(f"guests: {built} built, {len(chosen) - built} up to date")
+
+
+def main() -> int:
+    """Run the command line; the exit status is 0, or 2 for a build that failed."""
+    parser = argparse.ArgumentParser(prog="hartvisor.guest.build", description="Build the guests that ship with Hartvisor.")
+    parser.add_argument("names", nargs="*", metavar="NAME", help="guests to build (default: all)")
+    parser.add_argument("--out", type=Path, default=IMAGES, metavar="DIR", help="where the ELF files go")
+    options = parser.parse_args()
+    try:
+        build(options.names, options.out.resolve())
+    except BuildError as error:
+        print(f"guest build: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,73 @@
+"""The guests that ship: one row each, from which the build, `hartvisor images` and the tests all read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+GUEST = Path(__file__).resolve().parent
+IMAGES = GUEST / "images"
+
+
+@dataclass(frozen=True)
+class ImageInfo:
+    """A guest that ships with Hartvisor.
+
+    `append` is the boot arguments it gets where the user gives none; `workload` those that make it do a fixed piece of
+    work and power off, as comparisons and benchmarks want it. `powers_off` is false for the guests whose point is
+    that they do not.
+    """
+
+    name: str
+    description: str
+    sources: tuple[str, ...]  # glob patterns below guest/, besides the runtime in lib/
+    flags: tuple[str, ...] = ()  # for the compiler
+    append: str = ""
+    workload: str = ""
+    powers_off: bool = True
+
+    @property
+    def path(self) -> Path:
+        """Where its ELF file lies once it is built."""
+        return IMAGES / f"{self.name}.elf"
+
+
+KERNEL_SOURCES = ("kernel/*.[cS]",)
+
+
+def _tiny(name: str, description: str, powers_off: bool = True) -> ImageInfo:
+    return ImageInfo(name, description, (f"tiny/{name}.c",), powers_off=powers_off)
+
+
+CATALOG: tuple[ImageInfo, ...] = (
+    ImageInfo(
+        "kernel",
+        "tern, the teaching kernel: processes, Sv39, pipes, a shell; boot argument `workload` makes it test itself",
+        KERNEL_SOURCES,
+        workload="workload",
+    ),
+    ImageInfo(
+        "kernel-nofence",
+        "tern built without a single sfence.vma: a bug that only some harts show",
+        KERNEL_SOURCES,
+        ("-DNO_FENCES",),
+        workload="workload",
+    ),
+    _tiny("hello", "prints one line and powers off"),
+    _tiny("csr-tour", "reads every supervisor CSR, tries to write all its bits, prints what stuck"),
+    _tiny("illegal", "executes what S-mode may not, and prints each trap's cause and value"),
+    _tiny("user-mode", "drops to U-mode without paging and comes back by ecall"),
+    _tiny("bare-paging", "turns Sv39 on and off while it runs"),
+    _tiny("sum-mxr", "checks what SUM and MXR allow, page by page"),
+    _tiny("churn", "changes page tables all the time: new pages, permissions, aliases, roots"),
+    _tiny("atomics", "LR/SC and AMOs: results, lost reservations, misaligned addresses"),
+    _tiny("selfmod", "rewrites its own instructions, with fence.i in between"),
+    _tiny("ticks", "counts ten timer interrupts, asleep in between"),
+    _tiny("mmio", "drives the UART by polling and by interrupts through the PLIC; powers off by the test finisher"),
+    _tiny("trapstorm", "nothing but exits: 100,000 SBI calls or, with `csr`, CSR writes; `count=N` for another number"),
+    _tiny("exits", "a few exits of every kind"),
+    _tiny("badvec", "its trap vector faults, for ever", powers_off=False),
+    _tiny("spin", "loops with interrupts off", powers_off=False),
+    _tiny("sleep", "waits in WFI for an interrupt that nobody will send", powers_off=False),
+    _tiny("jumpnowhere", "jumps to where nothing is, with no trap vector set", powers_off=False),
+)
