@@ -45,7 +45,7 @@ RAM_BASE = 0x8000_0000
 #: What a VM has, and the bare machine under the built-in SBI: equal boards, hence one device tree for all techniques.
 VM_BOARD = (TEST_FINISHER, PLIC, UART)
 #: What firmware finds on the bare machine.
-FIRMWARE_BOARD = (TEST_FINISHER, RTC, ACLINT, PLIC, UART)
+FIRMWARE_BOARD = (*VM_BOARD, ACLINT)
 
 #: The device tree keeps this much at the top of RAM, and begins at a multiple of it.
 DEVICE_TREE_SPACE = 2 * MIB

@@ -1,0 +1,54 @@
+"""The board that every guest finds, in a VM or on the bare machine: test finisher, PLIC and UART on a bus."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+
+from ..devices.console import ConsoleEnd
+from ..devices.device import Device, IrqLine, State
+from ..devices.plic import Plic
+from ..devices.test_finisher import Finish, TestFinisher
+from ..devices.uart16550 import Uart16550
+from .bus import Bus
+from .memory_map import PLIC, TEST_FINISHER, UART, Region
+
+CONSOLE = "console"
+
+
+class Board:
+    """Devices wired to each other, with their outer ends left to the caller.
+
+    contexts: the PLIC's outputs, M-mode then S-mode of each hart, None where a line leads nowhere. console: the
+    terminal. on_finish: called at the store with which the guest powers off or asks for a reset.
+    """
+
+    def __init__(
+        self, contexts: Sequence[IrqLine | None], console: ConsoleEnd, on_finish: Callable[[Finish], None]
+    ) -> None:
+        self.bus = Bus()
+        self.console = console
+        self.plic = Plic(contexts)
+        self.uart = Uart16550(console, self.irq_line(UART))
+        self.finisher = TestFinisher(on_finish)
+        self.attach(PLIC, self.plic)
+        self.attach(UART, self.uart)
+        self.attach(TEST_FINISHER, self.finisher)
+
+    def attach(self, region: Region, device: Device) -> None:
+        """Add a device. Raises ConfigError where its region touches another's."""
+        self.bus.attach(region, device)
+
+    def irq_line(self, region: Region) -> IrqLine:
+        """The PLIC input that memory_map gives the region's device. Raises ValueError where it gives none."""
+        if region.irq is None:
+            raise ValueError(f"{region} has no interrupt")
+        return partial(self.plic.set_source, region.irq)
+
+    def save(self) -> dict[str, State]:
+        """The state of the console and of every device, by region name."""
+        return {CONSOLE: self.console.save()} | {region.name: device.save() for region, device in self.bus.slots}
+
+    def restore(self, state: dict[str, State]) -> None:
+        """Become the board that `save` saw; it has the same devices, and drives all its lines anew."""
+        self.console.restore(state[CONSOLE])
+        for region, device in self.bus.slots:
+            device.restore(state[region.name])

@@ -1,0 +1,212 @@
+"""The bare machine: RAM, harts and a board, run in turns.
+
+Firmware and kernels run on it as on QEMU's `virt`; with M-mode hosted, the caller is the firmware: it gets the traps
+to M-mode. Virtual machines are not built of this class but of the same parts, by core/vmm.
+"""
+
+from dataclasses import dataclass
+from enum import Enum
+from functools import partial
+
+from ..devices.aclint import Aclint, TimerWires
+from ..devices.console import ConsoleEnd
+from ..devices.test_finisher import Finish
+from ..errors import ConfigError
+from ..hart import EXIT_BREAKPOINT, EXIT_MMIO, EXIT_TRAP, EXIT_WFI, HOST_M, Exit, Hart, Memory
+from ..isa.causes import MEI, MSI, SEI
+from .board import Board
+from .device_tree import DEFAULT_ISA, build_device_tree
+from .loader import Image, place
+from .memory_map import (
+    ACLINT,
+    FIRMWARE_BOARD,
+    MIN_MEMORY,
+    PAGE_SIZE,
+    RAM_BASE,
+    VM_BOARD,
+    device_tree_region,
+)
+
+DEFAULT_STEPS_PER_TICK = 10
+#: Steps that a hart takes before the next has its turn. Part of what a machine of several harts computes: never
+#: change it lightly.
+QUANTUM = 10_000
+MAX_HARTS = 8
+
+M_MODE, S_MODE = 3, 1
+A0, A1 = 10, 11
+U64 = (1 << 64) - 1
+
+
+class StopReason(Enum):
+    """Why `Machine.run` returned."""
+
+    BUDGET = "the budget is used up"
+    TRAP = "a trap to a hosted mode"
+    FINISHED = "powered off, or asked for a reset"
+    ASLEEP = "asleep: no timer armed and no input"
+    BREAKPOINT = "a breakpoint"
+
+
+@dataclass(frozen=True)
+class Stop:
+    """The end of one `Machine.run`. hart: the index of the hart that had its turn; exit: what it returned last."""
+
+    reason: StopReason
+    hart: int
+    exit: Exit | None = None
+
+
+class Machine:
+    """A machine of one or more harts.
+
+    memory_size: bytes of RAM, a multiple of 4096 and at least memory_map.MIN_MEMORY. hosts: HOST_* bits, the modes
+    that the caller plays. has_h: misa.H. console: the serial port's far end. tlb: as for Hart. Raises ConfigError for
+    what cannot be built.
+    """
+
+    def __init__(
+        self,
+        memory_size: int,
+        *,
+        n_harts: int = 1,
+        hosts: int = 0,
+        has_h: bool = True,
+        console: ConsoleEnd | None = None,
+        steps_per_tick: int = DEFAULT_STEPS_PER_TICK,
+        tlb: str = "precise",
+    ) -> None:
+        if memory_size < MIN_MEMORY or memory_size % PAGE_SIZE:
+            raise ConfigError(
+                f"memory of {memory_size} bytes: it must be a multiple of {PAGE_SIZE} and at least {MIN_MEMORY}"
+            )
+        if not 1 <= n_harts <= MAX_HARTS:
+            raise ConfigError(f"{n_harts} harts: a machine has 1 to {MAX_HARTS}")
+        self.is_hosted = bool(hosts & HOST_M)
+        if self.is_hosted and n_harts > 1:
+            raise ConfigError(f"{n_harts} harts: without firmware a machine has one")
+        self.memory = Memory(memory_size, RAM_BASE)
+        self.harts = tuple(
+            Hart(self.memory, hart_id=index, has_h=has_h, hosts=hosts, steps_per_tick=steps_per_tick, tlb=tlb)
+            for index in range(n_harts)
+        )
+        self.console = console or ConsoleEnd()
+        self.finish: Finish | None = None
+        contexts = [
+            None if self.is_hosted and interrupt == MEI else partial(hart.set_irq, interrupt)
+            for hart in self.harts
+            for interrupt in (MEI, SEI)
+        ]
+        self.board = Board(contexts, self.console, self._on_finish)
+        if not self.is_hosted:
+            wires = [TimerWires(partial(hart.set_irq, MSI), partial(setattr, hart, "mtimecmp")) for hart in self.harts]
+            self.board.attach(ACLINT, Aclint(wires, self.read_mtime, self.write_mtime))
+        self._steps_per_tick = steps_per_tick
+        self._turn = 0
+        self._turn_end = self._quantum = QUANTUM if n_harts > 1 else U64
+        self._has_worked = [True] * n_harts  # whether each hart took a step in its last turn
+
+    # --- what it runs
+
+    def load(self, image: Image, *, bootargs: str = "", isa: str = DEFAULT_ISA) -> None:
+        """Place an image and the device tree in the fresh RAM, and every hart at the entry, a0 its number, a1 the
+        device tree.
+
+        Raises ImageError where the image does not fit, ConfigError where bootargs cannot be handed over.
+        """
+        tree = build_device_tree(
+            memory_size=self.memory.size,
+            n_harts=len(self.harts),
+            bootargs=bootargs,
+            isa=isa,
+            board=VM_BOARD if self.is_hosted else FIRMWARE_BOARD,
+        )
+        tree_region = device_tree_region(self.memory.size)
+        place(image, self.memory.write, self.memory.base, self.memory.size, reserved=[tree_region])
+        self.memory.write(tree_region.base, tree)
+        for index, hart in enumerate(self.harts):
+            hart.pc = image.entry
+            hart.privilege = S_MODE if self.is_hosted else M_MODE
+            hart.write_gpr(A0, index)
+            hart.write_gpr(A1, tree_region.base)
+
+    # --- running
+
+    def run(self, budget: int) -> Stop:
+        """Take `budget` steps, over all harts together, or stop earlier.
+
+        Harts take turns of QUANTUM steps; an exit does not end a turn, so the way a run is cut into budgets changes
+        nothing.
+        """
+        left = budget
+        while self.finish is None:
+            hart = self.harts[self._turn]
+            limit = min(left, self._turn_end - hart.steps)
+            if limit <= 0:
+                if left <= 0:
+                    return Stop(StopReason.BUDGET, self._turn)
+                self._pass_turn()
+                continue
+            before = hart.steps
+            exit_ = hart.run(limit)
+            if exit_.reason == EXIT_MMIO:
+                self._access(hart, exit_)
+            if hart.steps != before:
+                self._has_worked[self._turn] = True
+                left -= hart.steps - before
+            if exit_.reason == EXIT_TRAP:
+                return Stop(StopReason.TRAP, self._turn, exit_)
+            if exit_.reason == EXIT_BREAKPOINT:
+                return Stop(StopReason.BREAKPOINT, self._turn, exit_)
+            if exit_.reason == EXIT_WFI:
+                if not self._can_be_woken():
+                    return Stop(StopReason.ASLEEP, self._turn, exit_)
+                left -= self._sleep(hart, min(left, self._turn_end - hart.steps))
+        return Stop(StopReason.FINISHED, self._turn)
+
+    def _access(self, hart: Hart, exit_: Exit) -> None:
+        """Let the bus answer the device access that the hart waits for."""
+        bus = self.board.bus
+        if exit_.is_store:
+            if bus.store(exit_.address, exit_.size, exit_.value):
+                hart.complete_mmio()
+            else:
+                hart.fault_mmio()
+        else:
+            value = bus.load(exit_.address, exit_.size)
+            if value is None:
+                hart.fault_mmio()
+            else:
+                hart.complete_mmio(value)
+
+    def _pass_turn(self) -> None:
+        self._turn = (self._turn + 1) % len(self.harts)
+        if self._turn == 0:
+            self._turn_end += self._quantum
+        self._has_worked[self._turn] = False
+
+    def _can_be_woken(self) -> bool:
+        """Whether another hart is awake, or sleeps towards a timer, and so may yet wake the one whose turn it is."""
+        return any(worked for index, worked in enumerate(self._has_worked) if index != self._turn)
+
+    def _sleep(self, hart: Hart, steps: int) -> int:
+        """Let time pass for a hart in WFI; returns how much did."""
+        hart.steps += steps
+        hart.idle_steps += steps
+        return steps
+
+    # --- the clock and the finisher
+
+    def read_mtime(self) -> int:
+        """The clock that the ACLINT shows to the hart whose turn it is, in ticks."""
+        hart = self.harts[self._turn]
+        return hart.steps // self._steps_per_tick + hart.mtime_offset & U64
+
+    def write_mtime(self, value: int) -> None:
+        """Set the clock of all harts, which is one."""
+        offset = value - self.harts[self._turn].steps // self._steps_per_tick & U64
+        for hart in self.harts:
+            hart.mtime_offset = offset
+
+    def _on_finish(self, finish: Finish) -> None:
+        self.finish = finish
