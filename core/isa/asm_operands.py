@@ -125,7 +125,7 @@ def encode(row: Instruction, values: Mapping[str, int]) -> int:
                 raise SourceError(_misfit(row, name, field, values[name])) from None
     if row.nonzero and not insn & row.nonzero_mask:
         zero = "x0" if row.nonzero.startswith("r") else "0"
-        raise SourceError(f"{row.name} does not take {zero} as its {row.nonzero}: that encoding is reserved")
+        raise SourceError(f"{row.name} has no encoding with {zero} as its {row.nonzero}")
     return insn
 
 
@@ -140,5 +140,7 @@ def _misfit(row: Instruction, name: str, field: Field, value: int) -> str:
     multiples = f", multiples of {step}" if step > 1 else ""
     what = "target's distance" if "target" in row.syntax else "operand"
     if "upper" in row.syntax:
-        what, value, low, high, multiples = "upper immediate", value >> 12, low >> 12, high >> 12, ""
+        top = (1 << 20) + (low >> 12)
+        return (f"upper immediate {value >> 12 & 0xFFFFF:#x} of {row.name} does not fit: "
+                f"1 to {high >> 12:#x}, or {top:#x} to 0xfffff, is right")
     return f"{what} {value} of {row.name} does not fit: {low} to {high}{multiples} is right"

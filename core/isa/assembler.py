@@ -89,6 +89,7 @@ class Pass:
         self.lines: dict[int, int] = {}
         self.is_code = False
         self._labels: dict[str, int] = {}
+        self._constants: set[str] = set()
         self._locals: dict[str, list[tuple[int, int]]] = {}
         self._pcrel: dict[int, int] = {}
         self._index = 0
@@ -166,6 +167,7 @@ class Pass:
         self._check_name(name)
         self._is_guess = False
         value = evaluate(cursor, self)
+        self._constants.add(name)
         if not self._is_guess:
             self.symbols[name] = value
 
@@ -217,6 +219,8 @@ class Pass:
             self._locals.setdefault(name, []).append((self._index, self.pc))
             return
         self._check_name(name)
+        if name in self._constants:
+            raise SourceError(f"'{name}' is already a constant; a label needs another name")
         self._labels[name] = self.symbols[name] = self.pc
 
     def _instruction(self, name: str, cursor: Cursor, line: int) -> None:

@@ -1,0 +1,140 @@
+"""The tables agree with themselves, with each other, and with what the hart is given."""
+
+from __future__ import annotations
+
+from itertools import combinations
+
+import pytest
+
+from hartvisor.core.isa import causes, csrs, hart_tables
+from hartvisor.core.isa.assembler import assemble
+from hartvisor.core.isa.decoder import Decoded, decode
+from hartvisor.core.isa.instructions import BY_NAME, INSTRUCTIONS, OP_BY_NAME, OPS
+from tests.isa import samples
+
+EXPANSIONS = {
+    "c.addi4spn a0, sp, 16": "addi a0, sp, 16", "c.lw a0, 4(a1)": "lw a0, 4(a1)", "c.ld a0, 8(a1)": "ld a0, 8(a1)",
+    "c.sw a0, 4(a1)": "sw a0, 4(a1)", "c.sd a0, 8(a1)": "sd a0, 8(a1)", "c.nop": "addi x0, x0, 0",
+    "c.addi t0, -3": "addi t0, t0, -3", "c.addiw t0, -3": "addiw t0, t0, -3", "c.li t0, -3": "addi t0, x0, -3",
+    "c.addi16sp sp, -64": "addi sp, sp, -64", "c.lui t0, 0xfffff": "lui t0, 0xfffff",
+    "c.srli a0, 33": "srli a0, a0, 33", "c.srai a0, 33": "srai a0, a0, 33", "c.andi a0, -2": "andi a0, a0, -2", "c.sub a0, a1": "sub a0, a0, a1",
+    "c.xor a0, a1": "xor a0, a0, a1", "c.or a0, a1": "or a0, a0, a1", "c.and a0, a1": "and a0, a0, a1",
+    "c.subw a0, a1": "subw a0, a0, a1", "c.addw a0, a1": "addw a0, a0, a1", "c.j .-6": "jal x0, .-6",
+    "c.beqz a0, .+8": "beq a0, x0, .+8", "c.bnez a0, .-8": "bne a0, x0, .-8", "c.slli t0, 33": "slli t0, t0, 33",
+    "c.lwsp t0, 4(sp)": "lw t0, 4(sp)", "c.ldsp t0, 8(sp)": "ld t0, 8(sp)", "c.jr t0": "jalr x0, 0(t0)",
+    "c.mv t0, t1": "add t0, x0, t1", "c.ebreak": "ebreak", "c.jalr t0": "jalr ra, 0(t0)",
+    "c.add t0, t1": "add t0, t0, t1", "c.swsp t0, 4(sp)": "sw t0, 4(sp)", "c.sdsp t0, 8(sp)": "sd t0, 8(sp)",
+}
+"""Unprivileged manual, "C" extension: what each compressed instruction expands to."""
+
+
+def _meaning(source: str) -> tuple[str, int, int, int, int]:
+    decoded = decode(int.from_bytes(assemble(source, 0x1000).code, "little"))
+    assert decoded is not None
+    return decoded.name, decoded.rd, decoded.rs1, decoded.rs2, decoded.imm
+
+
+@pytest.mark.parametrize("compressed", EXPANSIONS)
+def test_compressed_instruction_means_what_the_manual_says(compressed: str) -> None:
+    assert _meaning(compressed) == _meaning(EXPANSIONS[compressed])
+
+
+def test_every_compressed_row_has_its_expansion_above() -> None:
+    assert {text.split()[0] for text in EXPANSIONS} == {row.name for row in INSTRUCTIONS if row.length == 2}
+
+
+def test_names_are_unique() -> None:
+    assert len(BY_NAME) == len(INSTRUCTIONS)
+    assert len(csrs.BY_NAME) == len(csrs.BY_NUMBER) == len(csrs.CSRS)
+
+
+def test_no_word_is_two_instructions() -> None:
+    for one, other in combinations(INSTRUCTIONS, 2):
+        if one.length == other.length and (one.match ^ other.match) & one.mask & other.mask == 0:
+            assert one.mask.bit_count() != other.mask.bit_count(), (one.name, other.name)
+
+
+@pytest.mark.parametrize("row", INSTRUCTIONS, ids=lambda row: row.name)
+def test_row_is_sound(row: object) -> None:
+    assert isinstance(row, type(INSTRUCTIONS[0]))
+    assert row.match & ~row.mask == 0
+    assert row.mask & (0x7F if row.length == 4 else 0xE003) == (0x7F if row.length == 4 else 0xE003)
+    assert not row.expands or row.expands in OP_BY_NAME
+    for field in row.format.operands.values():
+        assert field.source_mask < 1 << row.length * 8
+        assert field.value_mask.bit_count() == field.source_mask.bit_count()
+
+
+def _decode_as_the_hart_does(insn: int) -> tuple[str, int, int, int, int] | None:
+    rows = ([(*row, 0) for row in hart_tables.op_rows()] if insn & 3 == 3 else list(hart_tables.compressed_rows()))
+    for match, mask, op, form, nonzero in rows:
+        if insn & mask == match and (not nonzero or insn & nonzero):
+            operands = []
+            for is_signed, bits, constant, pieces in hart_tables.format_rows()[form]:
+                value = sum((insn >> src & (1 << width) - 1) << dst for src, width, dst in pieces)
+                operands.append((value - (1 << bits) if is_signed and value >> bits - 1 else value) + constant)
+            rd, rs1, rs2, imm = operands
+            return hart_tables.op_names()[op], rd, rs1, rs2, imm
+    return None
+
+
+def _parts(decoded: Decoded | None) -> tuple[str, int, int, int, int] | None:
+    return (decoded.name, decoded.rd, decoded.rs1, decoded.rs2, decoded.imm) if decoded else None
+
+
+def test_the_harts_tables_decode_like_the_decoder() -> None:
+    for insn in (*samples.COMPRESSED_HALFWORDS[::7], *samples.words(3000)):
+        assert _decode_as_the_hart_does(insn) == _parts(decode(insn)), hex(insn)
+
+
+def test_immediates_fit_the_harts_32_bit_field() -> None:
+    for rows in hart_tables.format_rows():
+        is_signed, bits, constant, pieces = rows[3]
+        assert constant == 0
+        assert bits <= 32 if is_signed else sum(width for _, width, _ in pieces) < 32
+
+
+def test_reserved_compressed_encodings_are_illegal() -> None:
+    reserved = {"c.addi4spn, imm 0": 0x0004, "zero": 0x0000, "c.addiw, rd 0": 0x2005, "c.addi16sp, imm 0": 0x6101,
+                "c.lui, imm 0": 0x6081, "c.lwsp, rd 0": 0x4012, "c.ldsp, rd 0": 0x6022, "c.jr, rs1 0": 0x8002,
+                "c.fld": 0x2108, "c.fsd": 0xA108, "c.fldsp": 0x2502, "c.fsdsp": 0xA02A, "reserved CA": 0x9C41,
+                "funct3 100 of quadrant 0": 0x8000}
+    assert {name: decode(insn) for name, insn in reserved.items()} == dict.fromkeys(reserved)
+
+
+def test_op_ids_are_places_in_ops() -> None:
+    assert [row.name for row in OPS] == list(hart_tables.op_names()) == list(OP_BY_NAME)
+    assert all(row.length == 4 for row in OPS)
+
+
+@pytest.mark.parametrize("csr", csrs.CSRS, ids=lambda csr: csr.name)
+def test_csr_row_is_sound(csr: csrs.Csr) -> None:
+    assert csr.description and len({field.name for field in csr.fields}) == len(csr.fields)
+    for one, other in combinations(csr.fields, 2):
+        assert one.mask & other.mask == 0, (one.name, other.name)
+    if csr.fields:
+        assert csr.write_mask & ~sum(field.mask for field in csr.fields if field.writable) == 0
+    assert not (csr.is_read_only and csr.write_mask)
+    assert csr.write_mask | csr.reset < 1 << 64
+    if csr.vs_twin:
+        twin = csrs.BY_NAME[csr.vs_twin]
+        assert (twin.number, twin.write_mask, twin.fields) == (csr.number + 0x100, csr.write_mask, csr.fields)
+
+
+def test_pmpcfg_entries_allow_the_fields_of_an_entry() -> None:
+    entry = sum(field.mask for field in csrs.PMPCFG_FIELDS)
+    assert csrs.BY_NAME["pmpcfg0"].write_mask == sum(entry << shift for shift in range(0, 64, 8))
+
+
+def test_delegation_masks_are_the_manuals() -> None:
+    hedeleg_read_only = {9, 10, 11, 20, 21, 22, 23}
+    assert {n for n in range(64) if causes.HEDELEG_MASK >> n & 1} == set(causes.EXCEPTION_BY_NUMBER) - hedeleg_read_only
+    assert causes.MEDELEG_MASK >> 11 & 1 == 0
+    assert csrs.BY_NAME["hideleg"].write_mask == csrs.BY_NAME["mideleg"].reset == 0x444
+
+
+def test_without_h_no_bit_of_h_is_left() -> None:
+    h_bits = dict(hart_tables.csr_h_bits())
+    assert h_bits[csrs.BY_NAME["misa"].number] == 1 << 7
+    assert h_bits[csrs.BY_NAME["mideleg"].number] == 0x1444
+    assert h_bits[csrs.BY_NAME["mstatus"].number] == 0b11 << 38
