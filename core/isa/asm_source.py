@@ -35,7 +35,7 @@ _TOKEN = re.compile(r"""
   | (?P<number>0[xX][0-9a-fA-F]+|0[bB][01]+|\d+)
   | (?P<name>[A-Za-z_.$][\w.$]*)
   | (?P<modifier>%[a-z_]+(?=\())
-  | (?P<op><<|>>|[-+*/%&|^~(),:=@])
+  | (?P<op>(?!/\*)(?:<<|>>|[-+*/%&|^~(),:=@]))
 """, re.VERBOSE | re.DOTALL)
 
 

@@ -197,5 +197,5 @@ message:
         .zero   3
         .space  2, 0xaa
         .skip   1
-        .p2align 4
+        .p2align 1
 end:    .dword  . - start, end - message

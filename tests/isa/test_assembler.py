@@ -13,7 +13,7 @@ from hartvisor.core.isa.decoder import decode
 from tests.isa import gnu
 
 BROAD = (Path(__file__).parent / "broad.s").read_text(encoding="utf-8")
-BASE = 0x8000_0000
+BASE = 0x4000_0000
 
 
 def test_a_broad_program_is_what_gnu_as_and_ld_make_of_it() -> None:
@@ -30,8 +30,8 @@ def _run_immediates(code: bytes) -> int:
         insn = decode(int.from_bytes(code[place:place + 4], "little"))
         assert insn is not None
         source = value if insn.rs1 else 0
-        result = {"addi": source + insn.imm, "addiw": source + insn.imm, "lui": insn.imm,
-                  "slli": source << insn.imm}[insn.name]
+        assert insn.name in ("addi", "addiw", "slli", "lui")
+        result = source << insn.imm if insn.name == "slli" else source + insn.imm
         bits = 32 if insn.name == "addiw" else 64
         value = (result + (1 << bits - 1)) % (1 << bits) - (1 << bits - 1)
     return value
@@ -73,12 +73,14 @@ def test_code_is_aligned_with_nops_and_data_with_zeros() -> None:
     assert assemble(".byte 1\n.align 2").code == bytes([1, 0, 0, 0])
 
 
-# What riscv-assembler 1.2.1 gets right: register-register and small decimal immediates with numeric or ABI names.
+# What riscv-assembler 1.2.1 gets right; it has no stores, no CSRs and no hexadecimal that could serve as an oracle.
 RISCV_ASSEMBLER_SUBSET = (
-    "add x1, x2, x3", "sub x1, x2, x3", "sll x4, x5, x6", "slt x4, x5, x6", "sltu x4, x5, x6", "xor x7, x8, x9",
-    "srl x7, x8, x9", "sra x7, x8, x9", "or x10, x11, x12", "and x10, x11, x12", "addi x1, x2, 100", "addi a0, a1, -1",
-    "xori x1, x2, 5", "ori x1, x2, 5", "andi x1, x2, 5", "slti x1, x2, 5", "sltiu x1, x2, 5", "mul x1, x2, x3",
-    "addw x1, x2, x3", "subw x1, x2, x3")
+    *(f"{name} x5, x6, x7" for name in (
+        "add", "sub", "sll", "sltu", "xor", "srl", "sra", "or", "and", "addw", "subw", "sllw", "sraw", "mul", "mulh",
+        "div", "divu", "rem", "remu")),
+    *(f"{name} x5, x6, 12" for name in (
+        "addi", "slti", "sltiu", "xori", "ori", "andi", "slli", "addiw", "slliw", "srliw")),
+    "addi a0, a1, -1", "add s1, t0, a7", "lw x5, 12(x6)", "ld x5, 12(x6)", "mv a0, a1", "neg a0, a1", "not a0, a1", "nop")
 
 
 @pytest.mark.parametrize("text", RISCV_ASSEMBLER_SUBSET)

@@ -11,7 +11,7 @@ MISTAKES = {
     "addi a0, a1, 5000": "operand 5000 of addi does not fit: -2048 to 2047 is right",
     "addi a0, a1": "expected ',' at the end of the line; usage: addi rd, rs1, imm",
     "addi a0, a1, a2": "expected a number or a symbol, and a2 is a register; usage: addi rd, rs1, imm",
-    "adi a0, a1, 1": "unknown instruction 'adi'; did you mean addi?",
+    "addii a0, a1, 1": "unknown instruction 'addii'; did you mean addi?",
     "mv a0, 5": "expected a register (x0 to x31, or a name such as a0, t1, sp), not '5'; usage: mv rd, rs1",
     "nop 5": "expected the end of the line before '5'; usage: nop",
     "csrr a0, mstatsu": "unknown CSR 'mstatsu'; did you mean mstatus?",

@@ -83,7 +83,8 @@ def test_every_csr_has_objdumps_name() -> None:
 ALIASED = ("addi zero,zero,0", "addi a0,a1,0", "addi a0,zero,-5", "xori a0,a1,-1", "sub a0,zero,a1", "subw a0,zero,a1",
            "addiw a0,a1,0", "sltiu a0,a1,1", "sltu a0,zero,a1", "slt a0,a1,zero", "slt a0,zero,a1", "beq a0,zero,0x8",
            "bne a0,zero,0x8", "bge zero,a0,0x8", "bge a0,zero,0x8", "blt a0,zero,0x8", "blt zero,a0,0x8",
-           "jal zero,0x8", "jal ra,0x8", "jalr zero,0(ra)", "jalr zero,0(a0)", "jalr zero,4(a0)", "jalr ra,0(a0)", "jalr ra,4(a0)",
+           "jal zero,0x8", "jal ra,0x8", "jalr zero,0(ra)", "jalr zero,0(a0)", "jalr zero,4(a0)",
+           "jalr ra,0(a0)", "jalr ra,4(a0)",
            "jalr a1,0(a0)", "fence iorw,iorw", "csrrs a0,cycle,zero", "csrrs a0,time,zero", "csrrs a0,instret,zero",
            "csrrs a0,mstatus,zero", "csrrw zero,mstatus,a0", "csrrs zero,mstatus,a0", "csrrc zero,mstatus,a0",
            "csrrw zero,cycle,zero", "sfence.vma zero,zero", "sfence.vma a0,zero", "sfence.vma a0,a1")
