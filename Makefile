@@ -18,7 +18,7 @@ TESTS_READY := $(VENV)/hartvisor-test-tools
 
 PACKAGING := setup.py MANIFEST.in pyproject.toml $(TOOLS_READY)
 SOURCES := $(shell find core -name '*.px[dix]' -o -path 'core/isa/*.py') \
-           $(shell find guest -type f -not -path '*/__pycache__/*' -not -path 'guest/images/*' -not -path 'guest/build/*')
+           $(shell find guest -type f -not -path '*/__pycache__/*' -not -path 'guest/images/*')
 
 .PHONY: demo test build oracles clean
 
@@ -42,7 +42,8 @@ $(TOOLS_READY): pyproject.toml
 	$(PIP) -r $@.txt
 	@touch $@
 
-# An editable install is needed once; after that, changed sources are rebuilt in place.
+# An editable install is needed once; after that, changed sources are rebuilt in place. The guests' build has its own line,
+# quick where nothing changed, because an editable install succeeds with a warning where a part of it fails.
 $(BUILT): $(PACKAGING) $(SOURCES)
 	@echo '== Building the hart and the guests (a minute or so the first time)'
 	@$(if $(filter $(PACKAGING),$?),$(PIP) --no-build-isolation --no-deps --editable .,$(BIN)/python setup.py --quiet build_ext --inplace)
@@ -56,7 +57,7 @@ $(TESTS_READY): pyproject.toml $(TOOLS_READY)
 	@touch $@
 
 clean:
-	rm -rf build dist hartvisor.egg-info guest/images guest/build .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf build dist hartvisor.egg-info guest/images .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	rm -f $(BUILT)
 	find core guest tui labs tests tools -name '__pycache__' -prune -exec rm -rf {} +
 	find core -name '*.so' -delete
