@@ -196,6 +196,6 @@ message:
         .dword  message, function + 4, 0x123456789abcdef0
         .zero   3
         .space  2, 0xaa
-        .skip   1
+        .skip   7
         .p2align 1
 end:    .dword  . - start, end - message

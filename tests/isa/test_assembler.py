@@ -80,7 +80,8 @@ RISCV_ASSEMBLER_SUBSET = (
         "div", "divu", "rem", "remu")),
     *(f"{name} x5, x6, 12" for name in (
         "addi", "slti", "sltiu", "xori", "ori", "andi", "slli", "addiw", "slliw", "srliw")),
-    "addi a0, a1, -1", "add s1, t0, a7", "lw x5, 12(x6)", "ld x5, 12(x6)", "mv a0, a1", "neg a0, a1", "not a0, a1", "nop")
+    "addi a0, a1, -1", "add s1, t0, a7", "lw x5, 12(x6)", "ld x5, 12(x6)", "mv a0, a1", "neg a0, a1", "not a0, a1",
+    "nop")
 
 
 @pytest.mark.parametrize("text", RISCV_ASSEMBLER_SUBSET)
