@@ -1,0 +1,183 @@
+"""One image, bare and under the three techniques, and the proof that the guest could not tell: equal digests at every checkpoint."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from hashlib import blake2b
+from typing import Any, Final
+
+from ..machine.loader import Image
+from .config import VmConfig
+from .digest import digest, visible_state
+from .exits import ExitReason, labelled, reflected
+from .stop import Stop, StopReason
+from .vm import Vm
+
+COMPARED: Final = ("bare", "deprivileged", "shadow", "two-stage")
+CHECKPOINT_STEPS: Final = 100_000
+
+Progress = Callable[[str, int], None]
+"""Called as progress(technique, steps) at every checkpoint."""
+
+
+@dataclass
+class Run:
+    """One technique's run: the checkpoints' digests (the last is the final state's), and what it cost."""
+
+    technique: str
+    stop: Stop
+    digests: list[str]
+    seconds: float
+    output: str
+    exits: dict[str, int]
+    facts: dict[str, Any] = field(default_factory=dict)
+
+    def as_json(self) -> dict[str, Any]:
+        """The run as the issue's JSON has it: steps, exits, walk_reads, tlb_misses, seconds, digest; and more."""
+        return {
+            "steps": self.stop.steps, "exits": self.exits, "seconds": round(self.seconds, 3), "digest": self.digests[-1],
+            "exits_total": sum(self.exits.values()), "stop": self.stop.reason.value, "detail": self.stop.detail,
+            "output_digest": self.output, **self.facts}
+
+
+@dataclass
+class Difference:
+    """The first difference found: between which techniques, at or before which step, and in what (name: (one, other))."""
+
+    techniques: tuple[str, str]
+    step: int
+    fields: dict[str, tuple[str, str]]
+
+
+@dataclass
+class Comparison:
+    """What `compare` found. equivalent: equal digests at every checkpoint and at the end, equal stops and equal output."""
+
+    image: str
+    runs: dict[str, Run]
+    checkpoint_steps: int
+    equivalent: bool
+    difference: Difference | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain data for json.dumps, the same in every run but for `seconds`."""
+        return {
+            "image": self.image, "equivalent": self.equivalent, "checkpoint_steps": self.checkpoint_steps,
+            "checkpoints": min(len(run.digests) for run in self.runs.values()),
+            "techniques": {name: run.as_json() for name, run in self.runs.items()},
+            "difference": asdict(self.difference) if self.difference else None}
+
+
+def compare(image: Image, config: VmConfig | None = None, *, budget: int | None = None, checkpoint_steps: int = CHECKPOINT_STEPS,
+            typed: bytes = b"", techniques: Sequence[str] = COMPARED, progress: Progress | None = None) -> Comparison:
+    """Run `image` to its end, or for `budget` steps, under each technique, and compare.
+
+    config: the VM; its technique is replaced by each of `techniques` in turn, and the first of those is what the others are measured by.
+    typed: console input, there from the start.
+    """
+    base = config or VmConfig()
+    runs = {name: _run(image, replace(base, technique=name), budget, checkpoint_steps, typed, progress) for name in techniques}
+    reference, *others = runs.values()
+    different = next((run for run in others if not _are_equal(reference, run)), None)
+    difference = None
+    if different is not None:
+        difference = _find_difference(image, base, reference, different, checkpoint_steps, typed)
+    return Comparison(image.name, runs, checkpoint_steps, different is None, difference)
+
+
+def _are_equal(one: Run, other: Run) -> bool:
+    return one.digests == other.digests and one.stop == other.stop and one.output == other.output
+
+
+def _start(image: Image, config: VmConfig, typed: bytes, output: Callable[[bytes], None] = lambda data: None) -> Vm:
+    vm = Vm(config, image, output)
+    vm.console.type(typed)
+    return vm
+
+
+def _run(image: Image, config: VmConfig, budget: int | None, checkpoint_steps: int, typed: bytes, progress: Progress | None) -> Run:
+    written = blake2b(digest_size=16)
+    vm = _start(image, config, typed, written.update)
+    technique = str(config.technique)
+    digests: list[str] = []
+    before = time.process_time()
+    while True:
+        left = checkpoint_steps if budget is None else min(checkpoint_steps, budget - vm.steps)
+        stop = vm.run(left)
+        digests.append(digest(vm))
+        if progress is not None:
+            progress(technique, vm.steps)
+        if stop.reason is not StopReason.BUDGET or vm.steps == budget:
+            break
+    seconds = time.process_time() - before
+    vcpu = vm.vcpus[0]
+    return Run(technique, stop, digests, seconds, written.hexdigest(), labelled(vcpu.exits), _facts(vm))
+
+
+def _facts(vm: Vm) -> dict[str, Any]:
+    """Counts beside the exits: the hart's walks, the clock's parts, and what shadow paging cost."""
+    vcpu, hart = vm.vcpus[0], vm.hart
+    page_faults = sum(vcpu.exits[reason] for reason in (ExitReason.SHADOW_FILL, ExitReason.PT_WRITE, ExitReason.GSTAGE_FILL))
+    page_faults += sum(vcpu.exits[reflected(cause)] for cause in (12, 13, 15))
+    stats = vcpu.technique.pager_stats
+    return {
+        "walk_reads": hart.walk_reads, "walks": hart.walks, "tlb_misses": hart.tlb_misses, "instructions": vm.instructions,
+        "idle_steps": hart.idle_steps, "guest_traps": hart.guest_traps, "page_faults": page_faults,
+        "injected_interrupts": sum(vcpu.injected.values()), "shadow": asdict(stats) if stats is not None else None,
+        "frames": {owner: count for owner, count in sorted(vm.frames.owners.items()) if count}}
+
+
+# --- finding what differs
+
+
+def _find_difference(image: Image, config: VmConfig, one: Run, other: Run, checkpoint_steps: int, typed: bytes) -> Difference:
+    """Run both again, up to the last equal checkpoint, then in ever smaller strides to the first step that differs."""
+    same = 0
+    for mine, theirs in zip(one.digests, other.digests, strict=False):
+        if mine != theirs:
+            break
+        same += 1
+    step, stride = same * checkpoint_steps, checkpoint_steps
+    while True:
+        stride = max(1, stride // 32)
+        vms = [_start(image, replace(config, technique=run.technique), typed) for run in (one, other)]
+        stops = [vm.run(step) for vm in vms]
+        last = step
+        # The state that differs lies within one checkpoint of the last equal one, or is in how the runs stopped.
+        for _ in range(checkpoint_steps // stride + 1):
+            stops = [vm.run(stride) for vm in vms]
+            if digest(vms[0]) != digest(vms[1]) or stops[0] != stops[1]:
+                break
+            last = vms[0].steps
+        if stride == 1 or last == vms[0].steps:
+            break
+        step, checkpoint_steps = last, stride
+    fields = difference_of(vms[0], vms[1])
+    if stops[0] != stops[1]:
+        fields["stop"] = (str(stops[0]), str(stops[1]))
+    if not fields:
+        fields["output"] = (one.output, other.output)
+    return Difference((one.technique, other.technique), last, fields)
+
+
+def difference_of(one: Vm, other: Vm) -> dict[str, tuple[str, str]]:
+    """What differs between the guest-visible states of two VMs: registers and devices by name, pages as "page 0x80201000"."""
+    digest(one)
+    digest(other)
+    mine, theirs = visible_state(one), visible_state(other)
+    fields = {name: (mine[name], theirs[name]) for name in mine if mine[name] != theirs.get(name)}
+    assert one.memory_digest is not None and other.memory_digest is not None
+    pages, their_pages = one.memory_digest.pages, other.memory_digest.pages
+    for gfn in sorted(pages.keys() | their_pages.keys()):
+        if pages.get(gfn) != their_pages.get(gfn):
+            fields[f"page {gfn << 12:#x}"] = _first_difference(one.ram.page(gfn), other.ram.page(gfn))
+    return fields
+
+
+def _first_difference(mine: bytes, theirs: bytes) -> tuple[str, str]:
+    """The first differing doubleword of two pages."""
+    offset = next(i for i in range(0, len(mine), 8) if mine[i:i + 8] != theirs[i:i + 8])
+    return tuple(f"+{offset:#x}: {int.from_bytes(page[offset:offset + 8], 'little'):#018x}"  # type: ignore[return-value]
+                 for page in (mine, theirs))

@@ -1,0 +1,151 @@
+"""The guest's supervisor CSRs, wherever a technique keeps them: one face, three places.
+
+    technique        the guest's sstatus, sepc, ... are
+    bare             the hart's own S-mode CSRs                            HartCsrs
+    deprivileged     values in Python; no register of the hart's at all    CsrFile
+    shadow           the hart's VS CSRs, but satp is the hypervisor's      VsCsrs
+    two-stage        the hart's VS CSRs, satp included                     VsCsrs
+
+Everything that reads or changes a guest's CSRs (CSR emulation, trap injection, SBI, digests) goes through `Csrs`.
+"""
+
+from __future__ import annotations
+
+from typing import Final, Protocol
+
+from ..hart import Hart
+from ..isa.causes import SEI, SSI, STI
+from ..isa.csrs import BY_NAME
+from ..isa.paging import MODE_BARE, SV39
+
+SSTATUS: Final = BY_NAME["sstatus"].number
+SIE: Final = BY_NAME["sie"].number
+STVEC: Final = BY_NAME["stvec"].number
+SCOUNTEREN: Final = BY_NAME["scounteren"].number
+SENVCFG: Final = BY_NAME["senvcfg"].number
+SSCRATCH: Final = BY_NAME["sscratch"].number
+SEPC: Final = BY_NAME["sepc"].number
+SCAUSE: Final = BY_NAME["scause"].number
+STVAL: Final = BY_NAME["stval"].number
+SIP: Final = BY_NAME["sip"].number
+SATP: Final = BY_NAME["satp"].number
+CYCLE: Final = BY_NAME["cycle"].number
+TIME: Final = BY_NAME["time"].number
+INSTRET: Final = BY_NAME["instret"].number
+
+_STATUS = BY_NAME["sstatus"]
+SSTATUS_SIE: Final = _STATUS.field("SIE").mask
+SSTATUS_SPIE: Final = _STATUS.field("SPIE").mask
+SSTATUS_SPP: Final = _STATUS.field("SPP").mask
+SSTATUS_SUM: Final = _STATUS.field("SUM").mask
+SSTATUS_MXR: Final = _STATUS.field("MXR").mask
+
+GUEST_CSRS: Final = (SSTATUS, SIE, STVEC, SCOUNTEREN, SENVCFG, SSCRATCH, SEPC, SCAUSE, STVAL, SIP, SATP)
+"""The S-mode CSRs a guest sees, all of them state. (cycle, time and instret follow from the step counts.)"""
+
+CSR_NAMES: Final = {number: csr.name for csr in BY_NAME.values() if (number := csr.number) in GUEST_CSRS}
+
+INTERRUPT_LINES: Final = {SSI: 1 << SSI, STI: 1 << STI, SEI: 1 << SEI}
+"""The interrupts a guest can get, by number, with their bits in sip."""
+
+_SATP_MODES = (MODE_BARE, SV39.mode)
+
+
+class Csrs(Protocol):
+    """A guest's supervisor CSRs, by the S-mode numbers the guest itself uses."""
+
+    def read(self, number: int) -> int:
+        """The value of one of GUEST_CSRS. Raises KeyError for any other number."""
+
+    def write(self, number: int, value: int) -> None:
+        """Write one of GUEST_CSRS as a csrw would (WARL)."""
+
+    def set_pending(self, interrupt: int, level: bool) -> None:
+        """Set or clear SSI, STI or SEI in sip, as the platform does."""
+
+
+class CsrFile:
+    """Supervisor CSRs that exist only here: what the deprivileged guest's CSR instructions act on.
+
+    values: number to value. is_stale: translation depends on something that was written since the flag was last cleared.
+    """
+
+    __slots__ = ("is_stale", "values")
+
+    def __init__(self) -> None:
+        self.values: dict[int, int] = {number: BY_NAME[name].reset for number, name in CSR_NAMES.items()}
+        self.is_stale = True
+
+    def read(self, number: int) -> int:
+        """The value. Raises KeyError if a guest has no such CSR."""
+        return self.values[number]
+
+    def write(self, number: int, value: int) -> None:
+        """Write the writable bits. A satp with an unsupported MODE is ignored whole (privileged manual, "satp")."""
+        if number == SATP:
+            if value >> 60 not in _SATP_MODES:
+                return
+            self.is_stale = True
+        elif number == SSTATUS:
+            self.is_stale = True
+        mask = _WRITE_MASKS[number]
+        values = self.values
+        values[number] = values[number] & ~mask | value & mask
+
+    def set_pending(self, interrupt: int, level: bool) -> None:
+        """Drive a bit of sip."""
+        bit = 1 << interrupt
+        self.values[SIP] = self.values[SIP] & ~bit | (bit if level else 0)
+
+
+_WRITE_MASKS: Final = {number: BY_NAME[name].write_mask for number, name in CSR_NAMES.items()}
+
+
+class HartCsrs:
+    """The hart's own supervisor CSRs, for a guest that runs bare."""
+
+    def __init__(self, hart: Hart) -> None:
+        self._hart = hart
+        self._mip = BY_NAME["mip"].number
+
+    def read(self, number: int) -> int:
+        """The hart's CSR."""
+        return self._hart.read_csr(number)
+
+    def write(self, number: int, value: int) -> None:
+        """Write the hart's CSR."""
+        self._hart.write_csr(number, value)
+
+    def set_pending(self, interrupt: int, level: bool) -> None:
+        """SEI is a wire from the interrupt controller; M-mode sets the others in mip."""
+        if interrupt == SEI:
+            self._hart.set_irq(SEI, level)
+            return
+        bit = 1 << interrupt
+        self._hart.write_csr(self._mip, self._hart.read_csr(self._mip) & ~(1 << SEI) & ~bit | (bit if level else 0))
+
+
+_TWINS: Final = {number: BY_NAME[twin].number if (twin := BY_NAME[name].vs_twin) else number
+                 for number, name in CSR_NAMES.items()}
+"""Guest CSR number to the hart's: the VS copy, or the real one where there is none (scounteren, senvcfg)."""
+
+
+class VsCsrs:
+    """The hart's VS CSRs, and its own scounteren and senvcfg, for a guest in VS and VU (H, "Virtual Supervisor Registers")."""
+
+    def __init__(self, hart: Hart) -> None:
+        self._hart = hart
+        self._hvip = BY_NAME["hvip"].number
+
+    def read(self, number: int) -> int:
+        """The twin's value. vsip and vsie show VS interrupts where sip and sie have theirs. Raises KeyError."""
+        return self._hart.read_csr(_TWINS[number])
+
+    def write(self, number: int, value: int) -> None:
+        """Write the twin."""
+        self._hart.write_csr(_TWINS[number], value)
+
+    def set_pending(self, interrupt: int, level: bool) -> None:
+        """Drive the VS-level interrupt's bit in hvip: numbers 2, 6, 10 stand for the guest's 1, 5, 9."""
+        bit = 1 << interrupt + 1
+        self._hart.write_csr(self._hvip, self._hart.read_csr(self._hvip) & ~bit | (bit if level else 0))

@@ -1,0 +1,194 @@
+"""Loads, stores and atomics that the hypervisor executes for the guest: device accesses, and stores to guarded page tables.
+
+One path for both. The instruction's bits say what it does, the guest's registers and page tables where, and then each
+byte is guest RAM or a device's. The rules are the hart's (unprivileged manual, "A" extension; CONTRACT points in brackets):
+
+- LR, SC and AMOs must be aligned, which is checked before translation; loads and stores need not be, in RAM [6].
+- A straddling access checks its lower page first, and writes nothing if either page faults [6].
+- Only aligned loads and stores reach devices; atomics, misaligned accesses and holes in the map are access faults [6].
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from ..isa.causes import (
+    LOAD_ACCESS_FAULT,
+    LOAD_ADDRESS_MISALIGNED,
+    STORE_ACCESS_FAULT,
+    STORE_ADDRESS_MISALIGNED,
+)
+from ..isa.decoder import Decoded, decode
+from ..isa.paging import PAGE_SIZE
+from .traps import retire
+from .walker import LOAD, STORE
+
+if TYPE_CHECKING:
+    from .vcpu import Vcpu
+
+_WORD64: Final = (1 << 64) - 1
+
+
+class Fault(NamedTuple):
+    """The exception that an emulated access raises in the guest."""
+
+    cause: int
+    tval: int
+
+
+class MemoryOp(NamedTuple):
+    """What an instruction does to memory. `kind`: load, store, lr, sc, amo. `size` in bytes. `amo`: old, operand -> new."""
+
+    kind: str
+    size: int
+    is_signed: bool = False
+    amo: Callable[[int, int, int], int] | None = None
+
+
+def _signed(value: int, size: int) -> int:
+    """The low `size` bytes of `value` as a signed number."""
+    bit = 1 << 8 * size - 1
+    return (value & 2 * bit - 1 ^ bit) - bit
+
+
+_AMOS: Final[dict[str, Callable[[int, int, int], int]]] = {
+    "amoswap": lambda old, operand, size: operand,
+    "amoadd": lambda old, operand, size: old + operand,
+    "amoxor": lambda old, operand, size: old ^ operand,
+    "amoand": lambda old, operand, size: old & operand,
+    "amoor": lambda old, operand, size: old | operand,
+    "amomin": lambda old, operand, size: min(_signed(old, size), _signed(operand, size)),
+    "amomax": lambda old, operand, size: max(_signed(old, size), _signed(operand, size)),
+    "amominu": lambda old, operand, size: min(old, operand),
+    "amomaxu": lambda old, operand, size: max(old, operand),
+}
+"""AMO to its function of the old value, the operand (both unsigned) and the size in bytes; the result is taken modulo it."""
+
+MEMORY_OPS: Final[dict[str, MemoryOp]] = {
+    "lb": MemoryOp("load", 1, True), "lh": MemoryOp("load", 2, True), "lw": MemoryOp("load", 4, True),
+    "ld": MemoryOp("load", 8), "lbu": MemoryOp("load", 1), "lhu": MemoryOp("load", 2), "lwu": MemoryOp("load", 4),
+    "sb": MemoryOp("store", 1), "sh": MemoryOp("store", 2), "sw": MemoryOp("store", 4), "sd": MemoryOp("store", 8),
+    "lr.w": MemoryOp("lr", 4, True), "lr.d": MemoryOp("lr", 8),
+    "sc.w": MemoryOp("sc", 4), "sc.d": MemoryOp("sc", 8),
+    **{f"{name}.{width}": MemoryOp("amo", size, True, function)
+       for name, function in _AMOS.items() for width, size in (("w", 4), ("d", 8))},
+}
+"""Every instruction that accesses memory, by the name of its row."""
+
+
+def find_memory_op(insn: int) -> tuple[Decoded, MemoryOp] | None:
+    """The instruction and what it does to memory; None if it does nothing to memory (or is no instruction)."""
+    instruction = decode(insn)
+    if instruction is None or instruction.name not in MEMORY_OPS:
+        return None
+    return instruction, MEMORY_OPS[instruction.name]
+
+
+def emulate_access(vcpu: Vcpu, instruction: Decoded, op: MemoryOp) -> Fault | None:
+    """Execute the instruction on the guest's memory or devices.
+
+    It retires (rd written, pc moved on, one step) and None is returned, or nothing changes and its exception is returned.
+    """
+    hart = vcpu.hart
+    kind, size = op.kind, op.size
+    gva = hart.read_gpr(instruction.rs1) + instruction.imm & _WORD64
+    is_atomic = kind in ("lr", "sc", "amo")
+    if is_atomic and gva & size - 1:
+        return Fault(LOAD_ADDRESS_MISALIGNED if kind == "lr" else STORE_ADDRESS_MISALIGNED, gva)
+    access = LOAD if kind in ("load", "lr") else STORE
+    pieces = _translate(vcpu, gva, size, access, not is_atomic)
+    if isinstance(pieces, Fault):
+        return pieces
+    if kind == "load":
+        value = _load(vcpu, pieces)
+        if value is None:
+            return Fault(LOAD_ACCESS_FAULT, gva)
+        hart.write_gpr(instruction.rd, _signed(value, size) if op.is_signed else value)
+    elif kind == "store":
+        if not _store(vcpu, pieces, hart.read_gpr(instruction.rs2)):
+            return Fault(STORE_ACCESS_FAULT, gva)
+    else:
+        _atomic(vcpu, instruction, op, pieces[0][0])
+    retire(vcpu, instruction.length)
+    return None
+
+
+Piece = tuple[int, int]
+"""GPA and size in bytes of one page's part of an access."""
+
+
+def _translate(vcpu: Vcpu, gva: int, size: int, access: int, devices_allowed: bool) -> list[Piece] | Fault:
+    """Where the access goes, lower page first, or the exception of the first part that faults."""
+    ram = vcpu.vm.ram
+    first = min(size, PAGE_SIZE - (gva & PAGE_SIZE - 1))
+    pieces = []
+    for part, length in ((gva, first), (gva + first & _WORD64, size - first)):
+        if not length:
+            continue
+        found = vcpu.walk(part, access)
+        if found.cause is not None:
+            return Fault(found.cause, part)
+        may_be_device = devices_allowed and length == size and not gva & size - 1
+        if not ram.contains(found.gpa, length) and not may_be_device:
+            return Fault(LOAD_ACCESS_FAULT if access == LOAD else STORE_ACCESS_FAULT, part)
+        pieces.append((found.gpa, length))
+    return pieces
+
+
+def _load(vcpu: Vcpu, pieces: list[Piece]) -> int | None:
+    """The value at the pieces, unsigned; None if no device answers."""
+    vm = vcpu.vm
+    if not vm.ram.contains(*pieces[0]):
+        return vm.bus.load(*pieces[0])
+    value, shift = 0, 0
+    for gpa, length in pieces:
+        value |= int.from_bytes(vm.ram.read(gpa, length), "little") << shift
+        shift += 8 * length
+    return value
+
+
+def _store(vcpu: Vcpu, pieces: list[Piece], value: int) -> bool:
+    """Store the low bytes of `value`; False if no device takes them."""
+    vm = vcpu.vm
+    gpa, length = pieces[0]
+    if not vm.ram.contains(gpa, length):
+        return vm.bus.store(gpa, length, value & (1 << 8 * length) - 1)
+    for gpa, length in pieces:
+        _store_ram(vcpu, gpa, length, value)
+        value >>= 8 * length
+    return True
+
+
+def _store_ram(vcpu: Vcpu, gpa: int, length: int, value: int) -> None:
+    """The vCPU's own store, which leaves its reservation alone [5]."""
+    hart = vcpu.hart
+    reservation = hart.reservation
+    data = (value & (1 << 8 * length) - 1).to_bytes(length, "little")
+    if length in (1, 2, 4, 8):
+        vcpu.vm.ram.store(gpa, length, value)
+    else:
+        vcpu.vm.ram.write(gpa, data)
+    hart.reservation = reservation
+
+
+def _atomic(vcpu: Vcpu, instruction: Decoded, op: MemoryOp, gpa: int) -> None:
+    """LR, SC or AMO on RAM at an aligned GPA."""
+    hart, ram = vcpu.hart, vcpu.vm.ram
+    size = op.size
+    if op.kind == "lr":
+        hart.write_gpr(instruction.rd, _signed(ram.load(gpa, size), size))
+        hart.reservation = ram.hpa(gpa)
+        return
+    operand = hart.read_gpr(instruction.rs2) & (1 << 8 * size) - 1
+    if op.kind == "sc":
+        is_reserved = hart.reservation == ram.hpa(gpa)
+        if is_reserved:
+            _store_ram(vcpu, gpa, size, operand)
+        hart.reservation = -1
+        hart.write_gpr(instruction.rd, 0 if is_reserved else 1)
+        return
+    assert op.amo is not None
+    old = ram.load(gpa, size)
+    _store_ram(vcpu, gpa, size, op.amo(old, operand, size))
+    hart.write_gpr(instruction.rd, _signed(old, size))

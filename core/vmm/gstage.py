@@ -1,0 +1,56 @@
+"""The G-stage tables of a VM: Sv39x4, in machine RAM, from GPA to HPA; an entry appears when the guest first needs it."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from ..hart import Memory
+from ..isa.paging import (
+    PAGE_SHIFT,
+    PTE_A,
+    PTE_D,
+    PTE_R,
+    PTE_SIZE,
+    PTE_U,
+    PTE_V,
+    PTE_W,
+    PTE_X,
+    SV39X4,
+    make_pte,
+    ppn,
+)
+from .frames import FrameAllocator
+
+OWNER: Final = "g-stage"
+_FRAMES_IN_ROOT: Final = SV39X4.root_size >> PAGE_SHIFT
+
+# All accesses are U-mode's to the G-stage, and A and D are set beforehand: the VMM wants no faults to keep them
+# (H, "Guest Physical Address Translation").
+_LEAF: Final = PTE_V | PTE_R | PTE_W | PTE_X | PTE_U | PTE_A | PTE_D
+
+
+class GStage:
+    """One VM's second stage. fills: leaves written."""
+
+    def __init__(self, memory: Memory, frames: FrameAllocator) -> None:
+        self.root = frames.allocate_contiguous(OWNER, _FRAMES_IN_ROOT)
+        self.fills = 0
+        self._memory = memory
+        self._frames = frames
+
+    def hgatp(self, vmid: int) -> int:
+        """The hgatp value that selects these tables."""
+        return SV39X4.mode << 60 | vmid << 44 | self.root >> PAGE_SHIFT
+
+    def map(self, gpa: int, hpa: int) -> None:
+        """Map the 4 KiB page of `gpa` to the frame of `hpa`."""
+        table = self.root
+        for level in (2, 1):
+            slot = table + SV39X4.index(gpa, level) * PTE_SIZE
+            pte = self._memory.load(slot, PTE_SIZE)
+            if not pte & PTE_V:
+                pte = make_pte(self._frames.allocate(OWNER), PTE_V)
+                self._memory.store(slot, PTE_SIZE, pte)
+            table = ppn(pte) << PAGE_SHIFT
+        self._memory.store(table + SV39X4.index(gpa, 0) * PTE_SIZE, PTE_SIZE, make_pte(hpa, _LEAF))
+        self.fills += 1

@@ -1,0 +1,136 @@
+"""Guest RAM: the frame map from guest frame numbers to host frames, and access to guest memory by GPA.
+
+    GPA = gfn << 12 | offset        HPA = hpa of the frame | offset
+
+A frame is allocated when it is first needed. Where the guest has written nothing it reads zeros, and needs no frame for that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ..hart import Memory
+from ..isa.paging import PAGE_SHIFT, PAGE_SIZE
+from .frames import FrameAllocator
+
+OFFSET = PAGE_SIZE - 1
+
+WriteObserver = Callable[[int, int], None]
+"""Called as observer(gpa, size) after the VMM or a device stored to guest memory (size in bytes, within one page)."""
+
+
+class GuestMemory:
+    """A VM's RAM, `size` bytes from GPA `base`, in host frames allocated on demand.
+
+    observers: told of every store that the guest's own instructions did not make on the hart; a shadow pager listens here.
+    Addresses outside the RAM raise KeyError: ask `contains` first.
+    """
+
+    def __init__(self, memory: Memory, frames: FrameAllocator, base: int, size: int) -> None:
+        self.memory = memory
+        self.base = base
+        self.size = size
+        self.observers: list[WriteObserver] = []
+        self._frames = frames
+        self._hpa: dict[int, int] = {}
+        self._gfn: dict[int, int] = {}
+
+    # --- the map
+
+    def contains(self, gpa: int, length: int = 1) -> bool:
+        """Whether all of [gpa, gpa + length) is guest RAM."""
+        return self.base <= gpa and gpa + length <= self.base + self.size
+
+    def frame(self, gfn: int) -> int:
+        """The hpa of the frame that backs `gfn`, allocated now if there was none."""
+        hpa = self._hpa.get(gfn)
+        if hpa is None:
+            if not self.contains(gfn << PAGE_SHIFT):
+                raise KeyError(f"gfn {gfn:#x} lies outside the guest's RAM")
+            hpa = self._frames.allocate("guest")
+            self._hpa[gfn] = hpa
+            self._gfn[hpa] = gfn
+        return hpa
+
+    def hpa(self, gpa: int) -> int:
+        """Where `gpa` lies in the machine's RAM."""
+        return self.frame(gpa >> PAGE_SHIFT) | gpa & OFFSET
+
+    def gpa(self, hpa: int) -> int | None:
+        """The inverse of `hpa`: None where the host frame does not back this guest."""
+        gfn = self._gfn.get(hpa & ~OFFSET)
+        return None if gfn is None else gfn << PAGE_SHIFT | hpa & OFFSET
+
+    def is_mapped(self, gfn: int) -> bool:
+        """Whether `gfn` has a host frame by now."""
+        return gfn in self._hpa
+
+    def mapped(self) -> dict[int, int]:
+        """A copy of the map: gfn to hpa."""
+        return dict(self._hpa)
+
+    def take_dirty(self) -> list[int]:
+        """The gfns that may have been stored to since the last call, by anyone."""
+        inverse = self._gfn
+        dirty = self.memory.take_dirty(self.memory.base, self.memory.size)
+        return [inverse[hpa] for hpa in dirty if hpa in inverse]
+
+    def page(self, gfn: int) -> bytes:
+        """The 4096 bytes at `gfn`."""
+        return bytes(self.memory.page(self._hpa[gfn])) if gfn in self._hpa else bytes(PAGE_SIZE)
+
+    # --- contents
+
+    def load(self, gpa: int, size: int) -> int:
+        """`size` bytes (1, 2, 4, 8) at `gpa`, little endian, unsigned; they may straddle two pages."""
+        if (gpa & OFFSET) + size <= PAGE_SIZE:
+            return self.memory.load(self.hpa(gpa), size)
+        return int.from_bytes(self.read(gpa, size), "little")
+
+    def store(self, gpa: int, size: int, value: int) -> None:
+        """Store the low `size` bytes (1, 2, 4, 8) of `value` at `gpa`."""
+        if (gpa & OFFSET) + size > PAGE_SIZE:
+            self.write(gpa, (value & (1 << 8 * size) - 1).to_bytes(size, "little"))
+            return
+        self.memory.store(self.hpa(gpa), size, value & (1 << 8 * size) - 1)
+        for observer in self.observers:
+            observer(gpa, size)
+
+    def load_pte(self, gpa: int) -> int | None:
+        """The eight bytes of a page-table entry, None where `gpa` is not RAM (an access fault); allocates nothing."""
+        hpa = self._hpa.get(gpa >> PAGE_SHIFT)
+        if hpa is not None:
+            return self.memory.load(hpa | gpa & OFFSET, 8)
+        return 0 if self.contains(gpa, 8) else None
+
+    def read(self, gpa: int, length: int) -> bytes:
+        """`length` bytes from `gpa`."""
+        parts = []
+        while length > 0:
+            size = min(length, PAGE_SIZE - (gpa & OFFSET))
+            gfn = gpa >> PAGE_SHIFT
+            parts.append(self.memory.read(self.hpa(gpa), size) if self.is_mapped(gfn) or not self.contains(gpa)
+                         else bytes(size))
+            gpa += size
+            length -= size
+        return b"".join(parts)
+
+    def write(self, gpa: int, data: bytes | memoryview) -> None:
+        """Store `data` at `gpa`, page by page."""
+        view = memoryview(data)
+        while len(view):
+            size = min(len(view), PAGE_SIZE - (gpa & OFFSET))
+            self.memory.write(self.hpa(gpa), view[:size])
+            for observer in self.observers:
+                observer(gpa, size)
+            gpa += size
+            view = view[size:]
+
+
+class IdentityMemory(GuestMemory):
+    """The RAM of a guest on the bare machine: every GPA is its own HPA."""
+
+    def __init__(self, memory: Memory, base: int, size: int) -> None:
+        super().__init__(memory, FrameAllocator(memory), base, size)
+        self._hpa = {gpa >> PAGE_SHIFT: gpa for gpa in range(base, base + size, PAGE_SIZE)}
+        self._gfn = {gpa: gfn for gfn, gpa in self._hpa.items()}

@@ -1,0 +1,33 @@
+"""A vCPU's architectural state off the hart: what a world switch saves, a digest hashes and a snapshot keeps.
+
+It says nothing of the technique, so a vCPU saved under one can be loaded under another.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+NEVER = (1 << 64) - 1
+"""A timer deadline that is never reached."""
+
+
+@dataclass(frozen=True)
+class GuestState:
+    """Everything the guest could see of its hart.
+
+    gprs: x0 to x31. mode: 0 user, 1 supervisor. csrs: each of GUEST_CSRS by number. reservation: the GPA that LR reserved, or -1.
+    steps, idle_steps, guest_traps: the clock. deadline: mtime at which the timer fires. is_waiting: asleep in WFI.
+    is_stopped: it stopped itself by SBI.
+    """
+
+    gprs: tuple[int, ...]
+    pc: int
+    mode: int
+    csrs: dict[int, int]
+    reservation: int = -1
+    steps: int = 0
+    idle_steps: int = 0
+    guest_traps: int = 0
+    deadline: int = NEVER
+    is_waiting: bool = False
+    is_stopped: bool = False

@@ -1,0 +1,109 @@
+"""Trap and emulate without H: the guest kernel runs in U-mode, like its programs; the hypervisor keeps its CSRs and its mode.
+
+Every privileged instruction is illegal in U-mode, so it exits and is emulated. Real translation goes through shadow tables
+whose leaves all have U=1; what the guest's mode, SUM and MXR change is a change of root (H-EXTENSION.md, "De-privileging").
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from ...hart import EXIT_BUDGET, EXIT_TRAP
+from ..csr_file import SATP, SENVCFG, SIE, SIP, SSTATUS, SSTATUS_MXR, SSTATUS_SIE, SSTATUS_SUM, CsrFile
+from ..shadow_pages import Role, deprivileged_role
+from ..traps import inject, pick_pending
+from ..walker import SUPERVISOR, USER
+from .hosted import csr_number
+from .shadow_paging import ShadowPaged
+
+if TYPE_CHECKING:
+    from ..vm import Vm
+
+_ROLES: Final[dict[tuple[int, int], Role]] = {
+    (mode, sum_ | mxr): deprivileged_role(mode == USER, bool(sum_), bool(mxr))
+    for mode in (USER, SUPERVISOR) for sum_ in (0, SSTATUS_SUM) for mxr in (0, SSTATUS_MXR)}
+"""By mode and the SUM and MXR bits of sstatus."""
+
+_SUM_MXR: Final = SSTATUS_SUM | SSTATUS_MXR
+_REAL_SCOUNTEREN: Final = csr_number("scounteren")
+_REAL_SENVCFG: Final = csr_number("senvcfg")
+_REAL_SATP: Final = csr_number("satp")
+_REAL_SSTATUS: Final = csr_number("sstatus")
+
+
+class Deprivileged(ShadowPaged):
+    """S-mode that only believes it is."""
+
+    name = "deprivileged"
+
+    def __init__(self, vm: Vm) -> None:
+        super().__init__(vm)
+        self.csrs: CsrFile = CsrFile()
+        self._mode = SUPERVISOR
+        self._loaded_satp = 0
+
+    @property
+    def mode(self) -> int:
+        """The guest's mode, which the hart does not know: it is in U-mode throughout."""
+        return self._mode
+
+    @mode.setter
+    def mode(self, mode: int) -> None:
+        if mode == self._mode:
+            return
+        self._mode = mode
+        csrs = self.csrs
+        csrs.is_stale = True
+        # FIOM acts on the guest's U-mode only, and fences never trap: the real bit follows the guest's mode.
+        if csrs.values[SENVCFG]:
+            self.hart.write_csr(_REAL_SENVCFG, csrs.values[SENVCFG] if mode == USER else 0)
+
+    def enter_world(self) -> None:
+        """U-mode, where cycle, time and instret trap too (scounteren = 0)."""
+        super().enter_world()
+        hart = self.hart
+        hart.write_csr(_REAL_SCOUNTEREN, 0)
+        hart.write_csr(_REAL_SENVCFG, 0)
+        hart.write_csr(_REAL_SSTATUS, 0)
+        hart.virtual = False
+        hart.privilege = USER
+        self.csrs.is_stale = True
+
+    def run(self, limit: int) -> None:
+        """As Hosted.run, but interrupts are ours to deliver: the guest's sie, sip and sstatus are not the hart's."""
+        hart, vm, vcpu, handlers, pager, csrs = self.hart, self.vm, self.vcpu, self.handlers, self.pager, self.csrs
+        run, values = hart.run, csrs.values
+        while not vm.needs_attention:
+            left = limit - hart.steps
+            if left <= 0:
+                return
+            if values[SIP] & values[SIE] and (not self._mode or values[SSTATUS] & SSTATUS_SIE):
+                interrupt = pick_pending(vcpu)
+                assert interrupt is not None
+                vcpu.injected[interrupt] += 1
+                inject(vcpu, interrupt, 0, is_interrupt=True)
+                continue
+            if csrs.is_stale or pager.active is None:
+                self._load_root()
+            exit = run(left)
+            reason = exit.reason
+            if reason == EXIT_TRAP:
+                handler = handlers.get(exit.cause)
+                if handler is None or not handler(vcpu, exit):
+                    self.reflect(exit.cause, exit.tval)
+            elif reason == EXIT_BUDGET:
+                return
+            else:
+                self.other_exit(exit)
+
+    def _load_root(self) -> None:
+        values = self.csrs.values
+        satp = values[SATP]
+        if satp != self._loaded_satp:
+            self._loaded_satp = satp
+            self.pager.satp_changed()
+        role = _ROLES[self._mode, values[SSTATUS] & _SUM_MXR]
+        self.hart.write_csr(_REAL_SATP, self.pager.activate(satp, role))
+        self.csrs.is_stale = False
+
+

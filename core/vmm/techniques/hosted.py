@@ -1,0 +1,150 @@
+"""What the techniques that play HS-mode have in common: the hart's set-up, the run loop, and the dispatch of exits by table."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from ...hart import EXIT_BREAKPOINT, EXIT_BUDGET, EXIT_TRAP, HOST_HS, HOST_M, Exit, Hart
+from ...isa import causes
+from ...isa.csrs import BY_NAME
+from ..emulate import emulate_access, find_memory_op
+from ..exits import HANDLED, REFLECT, ExitHandler, ExitReason, reflected
+from ..privileged import InstructionTable
+from ..sbi import call
+from ..traps import inject
+
+if TYPE_CHECKING:
+    from ..csr_file import Csrs
+    from ..shadow_pages import PagerStats
+    from ..vcpu import Vcpu
+    from ..vm import Vm
+
+EVERY_BIT: Final = (1 << 64) - 1
+_PMP_OPEN_ADDRESS: Final = (1 << 54) - 1
+_PMP_OPEN_CONFIG: Final = 0x1F  # NAPOT over everything, R, W and X
+ALL_COUNTERS: Final = 7  # CY, TM, IR
+
+
+def csr_number(name: str) -> int:
+    """A CSR's number by name."""
+    return BY_NAME[name].number
+
+
+def open_machine(hart: Hart, medeleg: int, mideleg: int) -> None:
+    """What M-mode firmware does first: all memory is open to the modes below, which get these traps and all counters."""
+    hart.write_csr(csr_number("pmpaddr0"), _PMP_OPEN_ADDRESS)
+    hart.write_csr(csr_number("pmpcfg0"), _PMP_OPEN_CONFIG)
+    hart.write_csr(csr_number("medeleg"), medeleg)
+    hart.write_csr(csr_number("mideleg"), mideleg)
+    hart.write_csr(csr_number("mcounteren"), ALL_COUNTERS)
+
+
+class Hosted:
+    """A guest below a hypervisor in Python: every trap that the hart delivers to HS-mode is an exit, found in `handlers` by its cause.
+
+    handlers: exception number to handler; the VM's configuration may replace any of them. A cause without one is reflected.
+    """
+
+    name = ""
+    has_h = True
+    hosts = HOST_M | HOST_HS
+    owns_frames = True
+    pager_stats: PagerStats | None = None
+    csrs: Csrs
+
+    def __init__(self, vm: Vm) -> None:
+        self.vm = vm
+        self.hart = vm.hart
+        self.instructions = InstructionTable(vm.config.instruction_handlers)
+        self.handlers: dict[int, ExitHandler] = {
+            causes.ILLEGAL_INSTRUCTION: self.handle_instruction,
+            causes.VIRTUAL_INSTRUCTION: self.handle_instruction,
+            causes.ECALL_FROM_U: self.handle_ecall,
+            causes.ECALL_FROM_VS: self.handle_ecall,
+            **self.own_handlers(),
+            **vm.config.handlers,
+        }
+
+    def attach(self, vcpu: Vcpu) -> None:
+        """The vCPU that runs here."""
+        self.vcpu = vcpu
+
+    def own_handlers(self) -> dict[int, ExitHandler]:
+        """The handlers of one technique alone."""
+        return {}
+
+    @property
+    def mode(self) -> int:
+        """The guest's mode is the hart's."""
+        return self.hart.privilege
+
+    @mode.setter
+    def mode(self, mode: int) -> None:
+        self.hart.privilege = mode
+
+    def fence(self, gva: int | None, asid: int | None) -> None:
+        """Nothing to do: the hart's own translations follow every store."""
+
+    def enter_world(self) -> None:
+        """Everything the guest must not decide goes to HS-mode, which is us."""
+        open_machine(self.hart, EVERY_BIT, EVERY_BIT)
+
+    def before_entry(self) -> None:
+        """Called before each entry into the guest."""
+
+    def run(self, limit: int) -> None:
+        """Enter the guest, handle its exit, and again, until `limit` steps or the VM needs attention."""
+        hart, vm, vcpu, handlers = self.hart, self.vm, self.vcpu, self.handlers
+        run, before_entry = hart.run, self.before_entry
+        while not vm.needs_attention:
+            left = limit - hart.steps
+            if left <= 0:
+                return
+            before_entry()
+            exit = run(left)
+            reason = exit.reason
+            if reason == EXIT_TRAP:
+                handler = handlers.get(exit.cause)
+                if handler is None or not handler(vcpu, exit):
+                    self.reflect(exit.cause, exit.tval)
+            elif reason == EXIT_BUDGET:
+                return
+            else:
+                self.other_exit(exit)
+
+    def other_exit(self, exit: Exit) -> None:
+        """An exit that is no trap: a breakpoint of the host's."""
+        if exit.reason == EXIT_BREAKPOINT:
+            self.vm.stop_at_breakpoint()
+
+    def reflect(self, cause: int, tval: int) -> None:
+        """Deliver an exception that is the guest's own. What H calls virtual is illegal to a guest that knows no H."""
+        if cause == causes.VIRTUAL_INSTRUCTION:
+            cause = causes.ILLEGAL_INSTRUCTION
+        self.vcpu.exits[reflected(cause)] += 1
+        inject(self.vcpu, cause, tval)
+
+    def emulate(self, exit: Exit, reason: int) -> bool:
+        """Execute the trapped load, store or atomic for the guest; if it faults, the guest gets that exception. Whether it retired."""
+        found = find_memory_op(exit.insn)
+        assert found is not None, f"no memory instruction: {exit.insn:#x} at {exit.pc:#x}"
+        fault = emulate_access(self.vcpu, *found)
+        if fault is not None:
+            self.reflect(fault.cause, fault.tval)
+            return False
+        self.vcpu.exits[reason] += 1
+        return True
+
+    # --- handlers
+
+    def handle_instruction(self, vcpu: Vcpu, exit: Exit) -> bool:
+        """An instruction that the guest's hart could not execute: emulated by the instruction table, or truly illegal."""
+        return self.instructions.dispatch(vcpu, exit.tval)
+
+    def handle_ecall(self, vcpu: Vcpu, exit: Exit) -> bool:
+        """An ecall from the guest's S-mode is a call to us; one from its U-mode is the guest's own."""
+        if not vcpu.mode:
+            return REFLECT
+        vcpu.exits[ExitReason.SBI] += 1
+        call(vcpu)
+        return HANDLED

@@ -1,0 +1,47 @@
+"""What the rest of the hypervisor asks of a technique."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from ..csr_file import Csrs
+    from ..shadow_pages import PagerStats
+    from ..vcpu import Vcpu
+    from ..vm import Vm
+
+
+class Technique(Protocol):
+    """One way to run a vCPU on the machine's hart.
+
+    name: as options and tables have it. has_h, hosts: the hart it needs (misa.H, HOST_* bits). owns_frames: guest RAM comes from
+    the machine's frames on demand (else guest RAM is the machine's RAM, each GPA its own HPA).
+    csrs: the guest's S-mode CSRs. mode: the guest's privilege mode. pager_stats: what shadow paging cost, None without it.
+    """
+
+    name: str
+    has_h: bool
+    hosts: int
+    owns_frames: bool
+    csrs: Csrs
+    pager_stats: PagerStats | None
+
+    def __init__(self, vm: Vm) -> None: ...
+
+    @property
+    def mode(self) -> int: ...
+
+    @mode.setter
+    def mode(self, mode: int) -> None: ...
+
+    def attach(self, vcpu: Vcpu) -> None:
+        """The vCPU that runs here; called once."""
+
+    def enter_world(self) -> None:
+        """Set up the hart for this VM's guest: delegation, counters, traps, address translation."""
+
+    def run(self, limit: int) -> None:
+        """Run the vCPU until its clock shows `limit` steps, or the VM needs attention (`vm.needs_attention`)."""
+
+    def fence(self, gva: int | None, asid: int | None) -> None:
+        """The guest's sfence.vma: None stands for every address, every address space."""

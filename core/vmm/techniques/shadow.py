@@ -1,0 +1,106 @@
+"""H without its second stage: the guest runs in VS and VU on its own VS CSRs, but vsatp points to shadow tables.
+
+hstatus.VTVM makes satp and sfence.vma exit, VTW does the same for wfi, and hgatp is Bare: VSATP's tables lead to host frames.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from ...isa import causes
+from ...isa.csrs import BY_NAME
+from ...isa.paging import MODE_BARE, SV39
+from ..csr_file import SATP, VsCsrs
+from ..shadow_pages import BARE_SUPERVISOR, BARE_USER, HARDWARE
+from ..walker import USER
+from .hosted import csr_number
+from .shadow_paging import ShadowPaged
+
+if TYPE_CHECKING:
+    from ...hart import Exit, Hart
+    from ..vcpu import Vcpu
+    from ..vm import Vm
+
+_HSTATUS: Final = BY_NAME["hstatus"]
+VTVM: Final = _HSTATUS.field("VTVM").mask
+VTW: Final = _HSTATUS.field("VTW").mask
+TIME_ONLY: Final = 2
+"""hcounteren: H can offset time but not cycle and instret, so those exit (DESIGN: "Counters and time")."""
+
+# The guest's own traps go straight to VS. Page faults do not: most are missing shadow entries. Access faults cannot
+# happen, since shadow leaves lead to RAM only.
+_TO_GUEST: Final = causes.bits(
+    causes.INSTRUCTION_ADDRESS_MISALIGNED, causes.ILLEGAL_INSTRUCTION, causes.BREAKPOINT, causes.LOAD_ADDRESS_MISALIGNED,
+    causes.STORE_ADDRESS_MISALIGNED, causes.ECALL_FROM_U)
+
+
+class ShadowCsrs(VsCsrs):
+    """VS CSRs, except that the guest's satp is a value here. is_stale: satp was written since the flag was last cleared."""
+
+    def __init__(self, hart: Hart) -> None:
+        super().__init__(hart)
+        self.satp = 0
+        self.is_stale = True
+
+    def read(self, number: int) -> int:
+        """The guest's value."""
+        return self.satp if number == SATP else super().read(number)
+
+    def write(self, number: int, value: int) -> None:
+        """As a csrw would. A satp with an unsupported MODE is ignored whole."""
+        if number != SATP:
+            super().write(number, value)
+        elif value >> 60 in (MODE_BARE, SV39.mode):
+            self.satp = value
+            self.is_stale = True
+
+
+class Shadow(ShadowPaged):
+    """VS-mode on shadow tables."""
+
+    name = "shadow"
+
+    def __init__(self, vm: Vm) -> None:
+        super().__init__(vm)
+        self.csrs: ShadowCsrs = ShadowCsrs(vm.hart)
+        self._loaded_satp = 0
+
+    def enter_world(self) -> None:
+        """V=1, satp and wfi trap, one stage."""
+        super().enter_world()
+        enter_virtual(self.hart, hgatp=0, hstatus=VTVM | VTW, hedeleg=_TO_GUEST)
+        self.csrs.is_stale = True
+
+    def before_entry(self) -> None:
+        """Load the shadow root if the guest's address space, or what we have of it, is another."""
+        if self.csrs.is_stale or self.pager.active is None:
+            self._load_root()
+
+    def handle_page_fault(self, vcpu: Vcpu, exit: Exit) -> bool:
+        """With satp=Bare, VS and VU need different roots, and the switch between them does not trap: the first fault tells."""
+        if not self.csrs.satp >> 60:
+            self._load_root()
+        return super().handle_page_fault(vcpu, exit)
+
+    def _load_root(self) -> None:
+        satp = self.csrs.satp
+        if satp != self._loaded_satp:
+            self._loaded_satp = satp
+            self.pager.satp_changed()
+        if satp >> 60:
+            role = HARDWARE
+        else:
+            role = BARE_USER if self.mode == USER else BARE_SUPERVISOR
+        self.hart.write_csr(csr_number("vsatp"), self.pager.activate(satp, role))
+        self.csrs.is_stale = False
+
+
+def enter_virtual(hart: Hart, hgatp: int, hstatus: int, hedeleg: int) -> None:
+    """Make V=1 with these controls, in the manual's order: no walk mixes two guests (H, "hfence" and world switch)."""
+    hart.write_csr(csr_number("vsatp"), 0)
+    hart.write_csr(csr_number("hgatp"), hgatp)
+    hart.write_csr(csr_number("hedeleg"), hedeleg)
+    hart.write_csr(csr_number("hideleg"), causes.HIDELEG_MASK)
+    hart.write_csr(csr_number("hcounteren"), TIME_ONLY)
+    hart.write_csr(csr_number("hstatus"), hart.read_csr(csr_number("hstatus")) & ~(VTVM | VTW) | hstatus)
+    hart.virtual = True

@@ -1,0 +1,66 @@
+"""Page faults under shadow paging, shared by the two techniques that need it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from ...hart import Exit
+from ...isa import causes
+from ...isa.paging import PAGE_SHIFT
+from ..exits import HANDLED, ExitHandler, ExitReason
+from ..shadow_pager import ShadowPager
+from ..shadow_pages import PagerStats
+from ..walker import ACCESS_FAULT, FETCH, LOAD, STORE
+from .hosted import Hosted
+
+if TYPE_CHECKING:
+    from ..vcpu import Vcpu
+    from ..vm import Vm
+
+ACCESS_OF_FAULT: Final = {
+    causes.INSTRUCTION_PAGE_FAULT: FETCH, causes.LOAD_PAGE_FAULT: LOAD, causes.STORE_PAGE_FAULT: STORE}
+
+
+class ShadowPaged(Hosted):
+    """A technique whose guest runs on shadow tables."""
+
+    pager_stats: PagerStats
+
+    def __init__(self, vm: Vm) -> None:
+        super().__init__(vm)
+        self.pager = ShadowPager(vm.ram, vm.frames, vm.config.make_policy(), vm.max_table_frames)
+        self.pager_stats = self.pager.stats
+
+    def own_handlers(self) -> dict[int, ExitHandler]:
+        """Page faults come here first: most are ours."""
+        return dict.fromkeys(ACCESS_OF_FAULT, self.handle_page_fault)
+
+    def fence(self, gva: int | None, asid: int | None) -> None:
+        """The policy decides what a fence is for."""
+        self.pager.fence(gva, asid)
+
+    def handle_page_fault(self, vcpu: Vcpu, exit: Exit) -> bool:
+        """Whose fault is it? The guest's tables decide: its own, a device's address, a guarded table, or a missing shadow entry."""
+        access = ACCESS_OF_FAULT[exit.cause]
+        gva = exit.tval
+        found = vcpu.walk(gva, access)
+        if found.cause is not None:
+            self.reflect(found.cause, gva)
+            return HANDLED
+        gfn = found.gpa >> PAGE_SHIFT
+        pager = self.pager
+        if not self.vm.ram.contains(found.gpa):
+            if access == FETCH:
+                self.reflect(ACCESS_FAULT[FETCH], gva)
+            else:
+                self.emulate(exit, ExitReason.MMIO_LOAD if access == LOAD else ExitReason.MMIO_STORE)
+        elif access == STORE and pager.is_guarded(gfn):
+            if self.emulate(exit, ExitReason.PT_WRITE):
+                pager.table_written(gfn)
+        else:
+            vcpu.exits[ExitReason.SHADOW_FILL] += 1
+            if pager.is_full:
+                pager.flush()  # the next entry makes a new root, and the access faults once more
+            else:
+                pager.fill(found)
+        return HANDLED

@@ -1,0 +1,61 @@
+"""H in full: the guest runs in VS and VU, vsatp is its own, and G-stage tables map its physical addresses to host frames."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from ...hart import Exit
+from ...isa import causes
+from ..csr_file import VsCsrs
+from ..exits import HANDLED, ExitHandler, ExitReason
+from ..gstage import GStage
+from ..walker import ACCESS_FAULT, FETCH, LOAD, STORE
+from .hosted import Hosted
+from .shadow import VTW, enter_virtual
+
+if TYPE_CHECKING:
+    from ..vcpu import Vcpu
+    from ..vm import Vm
+
+VMID: Final = 1
+IMPLICIT_ACCESS: Final = (0x3000, 0x3020)
+"""htinst for a fault on a page-table entry of the guest's (H, "Transformed Instruction or Pseudoinstruction")."""
+
+ACCESS_OF_FAULT: Final = {
+    causes.INSTRUCTION_GUEST_PAGE_FAULT: FETCH, causes.LOAD_GUEST_PAGE_FAULT: LOAD, causes.STORE_GUEST_PAGE_FAULT: STORE}
+
+_TO_GUEST: Final = 0xB1FF & ~causes.bits(causes.ECALL_FROM_S)
+
+
+class TwoStage(Hosted):
+    """VS-mode on the guest's own tables, over the hypervisor's."""
+
+    name = "two-stage"
+
+    def __init__(self, vm: Vm) -> None:
+        super().__init__(vm)
+        self.csrs: VsCsrs = VsCsrs(vm.hart)
+        self.gstage = GStage(vm.hart.memory, vm.frames)
+
+    def own_handlers(self) -> dict[int, ExitHandler]:
+        """Guest-page faults: a frame not mapped yet, a device, or nothing at all."""
+        return dict.fromkeys(ACCESS_OF_FAULT, self.handle_guest_page_fault)
+
+    def enter_world(self) -> None:
+        """V=1, wfi traps, two stages."""
+        super().enter_world()
+        enter_virtual(self.hart, hgatp=self.gstage.hgatp(VMID), hstatus=VTW, hedeleg=_TO_GUEST)
+
+    def handle_guest_page_fault(self, vcpu: Vcpu, exit: Exit) -> bool:
+        """The second stage had no answer for a GPA."""
+        access = ACCESS_OF_FAULT[exit.cause]
+        gpa = exit.gpa
+        ram = self.vm.ram
+        if ram.contains(gpa):
+            vcpu.exits[ExitReason.GSTAGE_FILL] += 1
+            self.gstage.map(gpa, ram.hpa(gpa))
+        elif access == FETCH or exit.tinst in IMPLICIT_ACCESS:
+            self.reflect(ACCESS_FAULT[access], exit.tval)
+        else:
+            self.emulate(exit, ExitReason.MMIO_LOAD if access == LOAD else ExitReason.MMIO_STORE)
+        return HANDLED

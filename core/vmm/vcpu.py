@@ -1,0 +1,123 @@
+"""A vCPU: the guest's hart as the hypervisor handles it, the same whatever the technique."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from ..hart import Hart
+from .csr_file import CYCLE, GUEST_CSRS, INSTRET, SATP, SIP, SSTATUS, SSTATUS_MXR, SSTATUS_SUM, TIME, Csrs
+from .exits import N_REASONS
+from .state import NEVER, GuestState
+from .walker import USER, Walk, walk
+
+if TYPE_CHECKING:
+    from .techniques.protocol import Technique
+    from .vm import Vm
+
+
+class Vcpu:
+    """One guest hart, on the hart of the machine that runs it.
+
+    exits: how often each exit happened, indexed by ExitReason. injected: interrupts the hypervisor delivered, by number.
+    deadline: mtime at which the virtual timer fires. is_timer_pending: sip.STIP. is_waiting: asleep in WFI.
+    is_stopped: stopped itself by SBI (HSM). last_fault: (pc, cause) of the last exception that the hypervisor
+    delivered, other than those of the trap handler's own first instruction; only for explanations.
+    """
+
+    __slots__ = ("csrs", "deadline", "exits", "hart", "index", "injected", "is_stopped", "is_timer_pending", "is_waiting",
+                 "last_fault", "technique", "vm")
+
+    def __init__(self, vm: Vm, index: int, hart: Hart, technique: Technique) -> None:
+        self.vm = vm
+        self.index = index
+        self.hart = hart
+        self.technique = technique
+        self.csrs: Csrs = technique.csrs
+        self.exits = [0] * N_REASONS
+        self.injected: Counter[int] = Counter()
+        self.deadline = NEVER
+        self.is_timer_pending = False
+        self.is_waiting = False
+        self.is_stopped = False
+        self.last_fault: tuple[int, int] | None = None
+
+    # --- the guest's registers
+
+    @property
+    def mode(self) -> int:
+        """The guest's privilege mode: 0 user, 1 supervisor."""
+        return self.technique.mode
+
+    @mode.setter
+    def mode(self, mode: int) -> None:
+        self.technique.mode = mode
+
+    def read_counter(self, number: int) -> int:
+        """cycle, time or instret, from the clock of steps. Raises KeyError for any other number."""
+        hart = self.hart
+        if number == TIME:
+            return hart.steps // self.vm.config.steps_per_tick
+        if number == CYCLE:
+            return hart.steps - hart.idle_steps
+        if number == INSTRET:
+            return hart.steps - hart.idle_steps - hart.guest_traps
+        raise KeyError(number)
+
+    # --- the guest's view of memory
+
+    def walk(self, gva: int, access: int) -> Walk:
+        """Translate as the guest's hart would now, by the guest's own tables."""
+        csrs = self.csrs
+        status = csrs.read(SSTATUS)
+        return walk(self.vm.ram.load_pte, csrs.read(SATP), gva, access, self.technique.mode == USER,
+                    bool(status & SSTATUS_SUM), bool(status & SSTATUS_MXR))
+
+    def break_reservation(self, gpa: int, length: int) -> None:
+        """Another agent stored to [gpa, gpa + length): a reservation on any of its doublewords is lost."""
+        reserved = self.reservation
+        if reserved >= 0 and gpa < (reserved | 7) + 1 and reserved & ~7 < gpa + length:
+            self.hart.reservation = -1
+
+    @property
+    def reservation(self) -> int:
+        """The GPA that LR reserved, or -1."""
+        hpa = self.hart.reservation
+        if hpa < 0:
+            return -1
+        gpa = self.vm.ram.gpa(hpa)
+        return -1 if gpa is None else gpa
+
+    @reservation.setter
+    def reservation(self, gpa: int) -> None:
+        self.hart.reservation = -1 if gpa < 0 else self.vm.ram.hpa(gpa)
+
+    # --- the whole state
+
+    def save(self) -> GuestState:
+        """The architectural state, as of the present step."""
+        hart, csrs = self.hart, self.csrs
+        return GuestState(
+            gprs=hart.read_gprs(), pc=hart.pc, mode=self.mode, csrs={number: csrs.read(number) for number in GUEST_CSRS},
+            reservation=self.reservation, steps=hart.steps, idle_steps=hart.idle_steps, guest_traps=hart.guest_traps,
+            deadline=self.deadline, is_waiting=self.is_waiting, is_stopped=self.is_stopped)
+
+    def load(self, state: GuestState) -> None:
+        """Become `state`: the technique makes the hart ready for it, with its translation as the guest left it."""
+        hart, csrs = self.hart, self.csrs
+        self.technique.enter_world()
+        hart.write_gprs(state.gprs)
+        hart.pc = state.pc
+        self.mode = state.mode
+        for number, value in state.csrs.items():
+            csrs.write(number, value)
+        for interrupt in (1, 5, 9):
+            csrs.set_pending(interrupt, bool(state.csrs[SIP] >> interrupt & 1))
+        self.is_timer_pending = bool(state.csrs[SIP] >> 5 & 1)
+        self.reservation = state.reservation
+        hart.steps = state.steps
+        hart.idle_steps = state.idle_steps
+        hart.guest_traps = state.guest_traps
+        self.deadline = state.deadline
+        self.is_waiting = state.is_waiting
+        self.is_stopped = state.is_stopped

@@ -1,0 +1,187 @@
+"""A virtual machine: its memory, board, vCPU and clock, and the loop that runs it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from ..devices.console import ConsoleEnd, discard
+from ..devices.plic import Plic
+from ..devices.test_finisher import Finish, Outcome, TestFinisher
+from ..devices.uart16550 import Uart16550
+from ..errors import ConfigError
+from ..hart import Hart, Memory
+from ..isa.causes import SEI, STI
+from ..isa.paging import PAGE_SIZE
+from ..machine.bus import Bus
+from ..machine.device_tree import DEFAULT_TIMEBASE, build_device_tree
+from ..machine.loader import Image, place
+from ..machine.memory_map import PLIC, RAM_BASE, TEST_FINISHER, UART, device_tree_region
+from .config import VmConfig
+from .digest import MemoryDigest
+from .csr_file import GUEST_CSRS, SIE
+from .exits import ExitReason
+from .frames import FrameAllocator
+from .guest_memory import GuestMemory, IdentityMemory
+from .sbi import A0, A1
+from .state import NEVER, GuestState
+from .stop import Stop, StopReason, explain_trap_loop
+from .traps import can_wake
+from .vcpu import Vcpu
+from .walker import SUPERVISOR
+
+LOOK_INTERVAL: Final = 1 << 16
+"""Steps between two looks at whether the guest is caught in a trap loop; looks come at multiples of it, whatever the technique."""
+
+
+class Vm:
+    """One VM, ready to run its first instruction, or a bare machine under the built-in SBI (technique "bare").
+
+    config: what it is made of. image: the guest (from core.machine.loader). output: called with what the guest writes to its console.
+    Raises ImageError or ConfigError if they do not fit together. Whatever the guest does, `run` raises nothing.
+
+    ram: guest memory by GPA. frames: the machine's frames. bus, console: the board. vcpus: the guest's harts (one for now).
+    memory_digest: kept up to date by `digest`, once it was asked for.
+    needs_attention: set by handlers when the run loop has something to look at; the technique then returns to it.
+    """
+
+    def __init__(self, config: VmConfig, image: Image, output: Callable[[bytes], None] = discard) -> None:
+        self.config = config
+        self.image = image
+        technique = config.technique_class
+        machine_size = config.memory + (config.table_space if technique.owns_frames else 0)
+        memory = Memory(machine_size, base=RAM_BASE)
+        self.hart = Hart(memory, has_h=technique.has_h, hosts=technique.hosts, steps_per_tick=config.steps_per_tick, tlb=config.tlb)
+        if technique.owns_frames:
+            self.frames = FrameAllocator(memory)
+            self.ram = GuestMemory(memory, self.frames, RAM_BASE, config.memory)
+        else:
+            self.ram = IdentityMemory(memory, RAM_BASE, config.memory)
+            self.frames = FrameAllocator(memory)
+        # Half of what is left beside guest RAM is for shadow pages; the rest is slack for G-stage tables.
+        self.max_table_frames = config.table_space // PAGE_SIZE // 2
+        self.console = ConsoleEnd(output)
+        self.needs_attention = False
+        self.memory_digest: MemoryDigest | None = None
+        self._power_off: str | None = None
+        self._at_breakpoint = False
+        self.bus = self._build_board()
+        self.vcpus = [Vcpu(self, 0, self.hart, technique(self))]
+        for vcpu in self.vcpus:
+            vcpu.technique.attach(vcpu)
+        self._load_guest()
+
+    # --- building
+
+    def _build_board(self) -> Bus:
+        bus = Bus()
+        self._plic = Plic([None, lambda level: self.vcpus[0].csrs.set_pending(SEI, level)])
+        bus.attach(TEST_FINISHER, TestFinisher(self._finish))
+        bus.attach(PLIC, self._plic)
+        source = UART.irq
+        assert source is not None
+        bus.attach(UART, Uart16550(self.console, lambda level: self._plic.set_source(source, level)))
+        return bus
+
+    def _load_guest(self) -> None:
+        """Image and device tree into guest RAM, and the vCPU to where firmware hands over (SBI: a0 = hart id, a1 = device tree)."""
+        config = self.config
+        tree_region = device_tree_region(config.memory)
+        place(self.image, self.ram.write, RAM_BASE, config.memory, [tree_region])
+        tree = build_device_tree(
+            memory_size=config.memory, n_harts=len(self.vcpus), bootargs=config.append, timebase_frequency=DEFAULT_TIMEBASE)
+        self.ram.write(tree_region.base, tree)
+        gprs = [0] * 32
+        gprs[A0], gprs[A1] = 0, tree_region.base
+        csrs = {number: 0 for number in GUEST_CSRS}
+        self.vcpus[0].load(GuestState(tuple(gprs), self.image.entry, SUPERVISOR, csrs))
+
+    # --- facts
+
+    @property
+    def steps(self) -> int:
+        """The VM's clock: steps since it was started."""
+        return self.hart.steps
+
+    @property
+    def instructions(self) -> int:
+        """Guest instructions retired: steps without those asleep and those that were traps."""
+        return self.hart.steps - self.hart.idle_steps - self.hart.guest_traps
+
+    @property
+    def is_off(self) -> bool:
+        """Whether the guest has powered off."""
+        return self._power_off is not None
+
+    # --- what handlers and devices call
+
+    def power_off(self, why: str) -> None:
+        """The guest asked to be switched off (or rebooted, which is the host's to do)."""
+        self._power_off = why
+        self.needs_attention = True
+
+    def _finish(self, finish: Finish) -> None:
+        how = {Outcome.PASS: "pass", Outcome.FAIL: f"fail, code {finish.code}", Outcome.RESET: "reset"}[finish.outcome]
+        self.power_off(f"test finisher: {how}")
+
+    def stop_at_breakpoint(self) -> None:
+        """The hart is at one of the host's breakpoints."""
+        self._at_breakpoint = True
+        self.needs_attention = True
+
+    def write_memory(self, gpa: int, data: bytes) -> None:
+        """Store to guest RAM as a device does: reservations on these bytes are lost."""
+        for vcpu in self.vcpus:
+            vcpu.break_reservation(gpa, len(data))
+        self.ram.write(gpa, data)
+
+    # --- running
+
+    def run(self, budget: int) -> Stop:
+        """Run `budget` steps; fewer only for the reason that the Stop names. The clock never passes the budget's end."""
+        if budget < 0:
+            raise ConfigError(f"a budget of {budget} steps: it must not be negative")
+        vcpu, hart = self.vcpus[0], self.hart
+        per_tick = self.config.steps_per_tick
+        end = hart.steps + budget
+        while True:
+            steps = hart.steps
+            self.needs_attention = False
+            fires = vcpu.deadline * per_tick
+            is_due = steps >= fires
+            if is_due != vcpu.is_timer_pending:
+                vcpu.is_timer_pending = is_due
+                vcpu.csrs.set_pending(STI, is_due)
+            stop = self._find_stop(vcpu, steps, end)
+            if stop is not None:
+                return stop
+            if vcpu.is_waiting:
+                if can_wake(vcpu):
+                    vcpu.is_waiting = False
+                elif is_due or not vcpu.csrs.read(SIE) >> STI & 1 or vcpu.deadline == NEVER:
+                    return Stop(StopReason.ASLEEP, "asleep: no timer armed and no input", steps)
+                else:
+                    hart.idle_steps += min(fires, end) - steps
+                    hart.steps = min(fires, end)
+                continue
+            limit = min(end, (steps | LOOK_INTERVAL - 1) + 1)
+            if not is_due and fires < limit:
+                limit = fires
+            vcpu.technique.run(limit)
+            if hart.steps == fires and not is_due:
+                vcpu.exits[ExitReason.TIMER] += 1
+
+    def _find_stop(self, vcpu: Vcpu, steps: int, end: int) -> Stop | None:
+        """Whether to stop here."""
+        if self._power_off is not None:
+            return Stop(StopReason.POWER_OFF, self._power_off, steps)
+        if vcpu.is_stopped:
+            return Stop(StopReason.ASLEEP, "asleep: the guest stopped its only hart", steps)
+        if self._at_breakpoint:
+            self._at_breakpoint = False
+            return Stop(StopReason.BREAKPOINT, f"breakpoint at {self.hart.pc:#x}", steps)
+        if steps >= end or not steps % LOOK_INTERVAL:
+            loop = explain_trap_loop(vcpu)
+            if loop is not None:
+                return Stop(StopReason.GUEST_FAULT, loop, steps)
+        return Stop(StopReason.BUDGET, "the budget is used up", steps) if steps >= end else None

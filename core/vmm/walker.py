@@ -1,0 +1,123 @@
+"""The guest's page-table walk, in plain Python, with every entry it visits on record.
+
+The shadow pager asks it what the guest's tables say, the emulator where an operand lies, and a viewer why. It decides
+exactly as the hart's walker does (privileged manual, "Virtual Address Translation Process", Svade: nobody sets A or D).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from ..isa.causes import (
+    INSTRUCTION_ACCESS_FAULT,
+    INSTRUCTION_PAGE_FAULT,
+    LOAD_ACCESS_FAULT,
+    LOAD_PAGE_FAULT,
+    STORE_ACCESS_FAULT,
+    STORE_PAGE_FAULT,
+)
+from ..isa.paging import (
+    PAGE_SHIFT,
+    PTE_A,
+    PTE_D,
+    PTE_N,
+    PTE_PBMT,
+    PTE_PPN,
+    PTE_PPN_SHIFT,
+    PTE_R,
+    PTE_RESERVED,
+    PTE_U,
+    PTE_V,
+    PTE_W,
+    PTE_X,
+    SV39,
+)
+
+FETCH, LOAD, STORE = 0, 1, 2
+
+PAGE_FAULT = (INSTRUCTION_PAGE_FAULT, LOAD_PAGE_FAULT, STORE_PAGE_FAULT)
+"""The page fault of each kind of access."""
+
+ACCESS_FAULT = (INSTRUCTION_ACCESS_FAULT, LOAD_ACCESS_FAULT, STORE_ACCESS_FAULT)
+"""The access fault of each kind of access."""
+
+USER, SUPERVISOR = 0, 1
+
+_MUST_BE_ZERO = PTE_RESERVED | PTE_PBMT | PTE_N
+_NOT_IN_POINTERS = PTE_A | PTE_D | PTE_U
+_RX = PTE_R | PTE_X
+_PPN_MASK = (1 << 44) - 1
+_BARE_PERMS = PTE_R | PTE_W | PTE_X | PTE_A | PTE_D
+_PERMS = PTE_R | PTE_W | PTE_X | PTE_U | PTE_A | PTE_D
+
+LoadPte = Callable[[int], int | None]
+"""load_pte(gpa) gives the entry at a GPA, None where that is not RAM."""
+
+
+class Walk(NamedTuple):
+    """What a walk found.
+
+    levels: (pte_gpa, pte) of every entry read, the root's first; empty if satp is Bare.
+    cause: None, or the exception that the access raises. The rest counts only if there is none:
+    gpa: where `gva` leads. level: 0 for a 4 KiB leaf, 1, 2 for superpages; -1 if satp is Bare.
+    perms: the leaf's R, W, X, U, A, D bits, in place.
+    """
+
+    gva: int
+    access: int
+    levels: tuple[tuple[int, int], ...]
+    cause: int | None = None
+    gpa: int = 0
+    level: int = -1
+    perms: int = 0
+
+
+def walk(load_pte: LoadPte, satp: int, gva: int, access: int, user: bool, sum_: bool = False, mxr: bool = False) -> Walk:
+    """Translate `gva` for one access (FETCH, LOAD, STORE) in U-mode (`user`) or S-mode under sstatus.SUM and MXR.
+
+    A leaf's GPA may lie anywhere: whether there is RAM is the caller's question.
+    """
+    if satp >> 60 == 0:
+        return Walk(gva, access, (), None, gva, -1, _BARE_PERMS)
+    if not SV39.is_canonical(gva):
+        return Walk(gva, access, (), PAGE_FAULT[access])
+    table = (satp & _PPN_MASK) << PAGE_SHIFT
+    level = 2
+    levels: list[tuple[int, int]] = []
+    while True:
+        shift = PAGE_SHIFT + 9 * level
+        pte_gpa = table + (gva >> shift & 511) * 8
+        pte = load_pte(pte_gpa)
+        if pte is None:
+            return Walk(gva, access, tuple(levels), ACCESS_FAULT[access])
+        levels.append((pte_gpa, pte))
+        if not pte & PTE_V or pte & (PTE_R | PTE_W) == PTE_W or pte & _MUST_BE_ZERO:
+            return Walk(gva, access, tuple(levels), PAGE_FAULT[access])
+        if pte & _RX:
+            break
+        if level == 0 or pte & _NOT_IN_POINTERS:
+            return Walk(gva, access, tuple(levels), PAGE_FAULT[access])
+        table = (pte & PTE_PPN) >> PTE_PPN_SHIFT << PAGE_SHIFT
+        level -= 1
+    page = (pte & PTE_PPN) >> PTE_PPN_SHIFT << PAGE_SHIFT
+    offset = (1 << shift) - 1
+    if page & offset or not _allows(pte, access, user, sum_, mxr):
+        return Walk(gva, access, tuple(levels), PAGE_FAULT[access])
+    return Walk(gva, access, tuple(levels), None, page | gva & offset, level, pte & _PERMS)
+
+
+def _allows(pte: int, access: int, user: bool, sum_: bool, mxr: bool) -> bool:
+    """Whether a leaf lets the access through: U, SUM, MXR, R/W/X, and A and D as Svade has it."""
+    if not pte & PTE_A:
+        return False
+    if user:
+        if not pte & PTE_U:
+            return False
+    elif pte & PTE_U and (access == FETCH or not sum_):
+        return False  # S-mode never executes user pages, whatever SUM says
+    if access == LOAD:
+        return bool(pte & PTE_R or (mxr and pte & PTE_X))
+    if access == FETCH:
+        return bool(pte & PTE_X)
+    return pte & (PTE_W | PTE_D) == PTE_W | PTE_D
