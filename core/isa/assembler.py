@@ -209,6 +209,8 @@ class Pass:
             del self.lines[self.pc]
 
     def _check_name(self, name: str) -> None:
+        if name == ".":
+            raise SourceError("'.' is the current address; .org and .space move it")
         if name in NUMBER:
             raise SourceError(f"'{name}' is a register's name; a symbol needs another")
         if name in self._labels:

@@ -26,14 +26,6 @@ class Field:
         """The field's bits, in place."""
         return ((1 << self.hi - self.lo + 1) - 1) << self.lo
 
-    def get(self, value: int) -> int:
-        """The field's value in the CSR's `value`."""
-        return (value & self.mask) >> self.lo
-
-    def put(self, value: int, field_value: int) -> int:
-        """The CSR's `value` with this field replaced by `field_value`."""
-        return value & ~self.mask | field_value << self.lo & self.mask
-
 
 @dataclass(frozen=True, slots=True)
 class Csr:
@@ -60,21 +52,9 @@ class Csr:
         return self.number >> 10 == 3
 
     @property
-    def lowest_privilege(self) -> int:
-        """Bits 9:8 of the number: 0 user, 1 supervisor, 2 hypervisor and VS, 3 machine."""
-        return self.number >> 8 & 3
-
-    @property
     def h_mask(self) -> int:
         """The bits that read as zero without the hypervisor extension."""
         return sum(field.mask for field in self.fields if field.extension == "H")
-
-    def field(self, name: str) -> Field:
-        """The field called `name`; KeyError if there is none."""
-        for field in self.fields:
-            if field.name == name:
-                return field
-        raise KeyError(f"{self.name} has no field {name}")
 
 
 def structured(number: int, name: str, description: str, *fields: Field, reset: int = 0, vs_twin: str = "",

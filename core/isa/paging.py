@@ -112,13 +112,3 @@ def ppn(pte: int) -> int:
 def make_pte(physical: int, flags: int) -> int:
     """The entry that points at page-aligned address `physical` with the `flags` bits."""
     return physical >> PAGE_SHIFT << PTE_PPN_SHIFT | flags
-
-
-def is_leaf(pte: int) -> bool:
-    """Whether a valid entry maps a page rather than points to the next table."""
-    return pte & (PTE_R | PTE_X) != 0
-
-
-def describe_pte(pte: int) -> str:
-    """The entry's flags as dumps show them, high to low: "DAGUXWRV" with a dash for each clear bit."""
-    return "".join(name if pte & _MASK[name] else "-" for name in "DAGUXWRV")

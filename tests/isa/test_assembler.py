@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hartvisor.core.isa.assembler import assemble
@@ -37,6 +37,7 @@ def _run_immediates(code: bytes) -> int:
     return value
 
 
+@settings(deadline=None)
 @given(st.one_of(st.integers(-(1 << 63), (1 << 64) - 1), st.integers(-(1 << 33), 1 << 33),
                  st.builds(lambda shift, near: (1 << shift) + near, st.integers(0, 62), st.integers(-2049, 2049))))
 def test_li_loads_any_64_bit_value(value: int) -> None:

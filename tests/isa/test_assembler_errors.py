@@ -33,6 +33,7 @@ MISTAKES = {
     "j 1b": "no label '1:' before this line for 1b",
     "x: x: nop": "'x' is already a label; each is defined once",
     ".equ x, 1; x: nop": "'x' is already a constant; a label needs another name",
+    ". = 8": "'.' is the current address; .org and .space move it",
     "sp: nop": "'sp' is a register's name; a symbol needs another",
     "li a0, later; later: nop":
         "the value of li (la loads an address) must be known here: define its symbols on an earlier line",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hartvisor.core.isa.assembler import assemble
@@ -25,11 +25,13 @@ def _again(insn: int, pc: int, aliases: bool, numeric: bool) -> int:
     return int.from_bytes(assemble(text, pc).code, "little")
 
 
+@settings(deadline=None)
 @given(_encodings(), _ADDRESSES, st.booleans(), st.booleans())
 def test_any_instruction_survives_disassembly_and_assembly(insn: int, pc: int, aliases: bool, numeric: bool) -> None:
     assert _again(insn, pc, aliases, numeric) == insn
 
 
+@settings(deadline=None)
 @given(st.integers(0, (1 << 32) - 1), _ADDRESSES, st.booleans())
 def test_any_word_does_too(word: int, pc: int, aliases: bool) -> None:
     insn = word if length(word) == 4 else word & 0xFFFF

@@ -10,6 +10,7 @@ from hartvisor.core.isa import causes, csrs, hart_tables
 from hartvisor.core.isa.assembler import assemble
 from hartvisor.core.isa.decoder import Decoded, decode
 from hartvisor.core.isa.instructions import BY_NAME, INSTRUCTIONS, OP_BY_NAME, OPS
+from hartvisor.core.isa.row import ANY_MODE, UNPRIVILEGED
 from tests.isa import samples
 
 EXPANSIONS = {
@@ -64,6 +65,20 @@ def test_row_is_sound(row: object) -> None:
     for field in row.format.operands.values():
         assert field.source_mask < 1 << row.length * 8
         assert field.value_mask.bit_count() == field.source_mask.bit_count()
+
+
+def test_privilege_rules_speak_of_modes_and_causes_that_exist() -> None:
+    for row in INSTRUCTIONS:
+        rule = row.privilege
+        assert set(rule.modes) | {trap.mode for trap in rule.traps} <= set(ANY_MODE)
+        assert {trap.cause for trap in rule.traps} <= set(causes.EXCEPTION_BY_NUMBER)
+        assert bool(rule.section) == (rule != UNPRIVILEGED), row.name
+
+
+def test_only_a_hypervisor_instruction_is_virtual_in_vs_mode_whatever_the_state() -> None:
+    always = {row.name for row in INSTRUCTIONS for trap in row.privilege.traps
+              if (trap.mode, trap.condition, trap.cause) == ("VS", "", causes.VIRTUAL_INSTRUCTION)}
+    assert always == {row.name for row in INSTRUCTIONS if row.extension == "H"}
 
 
 def _decode_as_the_hart_does(insn: int) -> tuple[str, int, int, int, int] | None:
