@@ -130,10 +130,8 @@ def place(
     for segment in image.segments:
         wanted = segment.region
         if wanted.base < whole.base or wanted.end > whole.end:
-            raise ImageError(
-                f"{image.name}: {wanted} ({wanted.size:#x} bytes) does not fit in memory; {whole}"
-                + ("; give the guest more memory" if wanted.base in range(whole.base, whole.end) else "; link it there")
-            )
+            advice = "give the guest more memory or link it there" if wanted.base >= whole.base else "link it there"
+            raise ImageError(f"{image.name}: {wanted} does not fit in memory, {whole}; {advice}")
         for taken in reserved:
             if wanted.overlaps(taken):
                 raise ImageError(f"{image.name}: {wanted} overlaps the {taken}; give the guest more memory")

@@ -22,7 +22,8 @@ class QemuBoard:
         path = folder / "gdb"
         self._process = subprocess.Popen(
             [
-                *(program, "-M", "virt", "-S", "-display", "none", "-bios", "none", "-monitor", "none", "-serial", "null"),
+                *(program, "-M", "virt", "-S", "-display", "none", "-bios", "none"),
+                *("-monitor", "none", "-serial", "null"),
                 *("-chardev", f"socket,path={path},server=on,wait=off,id=gdb", "-gdb", "chardev:gdb"),
             ]
         )

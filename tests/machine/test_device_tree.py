@@ -1,0 +1,131 @@
+"""The device tree: parsed back, and compared with the one that QEMU makes for its `virt` board."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import fdt
+import pytest
+
+from hartvisor.core.errors import ConfigError
+from hartvisor.core.machine.device_tree import build_device_tree
+from hartvisor.core.machine.memory_map import FIRMWARE_BOARD, RTC
+from tests.oracles import require_oracle
+
+MEMORY = 128 << 20
+FULL_BOARD = (*FIRMWARE_BOARD, RTC)
+#: Properties that differ by design: what the hart can do, and who made the board.
+OURS = {"model", "riscv,isa", "mmu-type"}
+
+Properties = dict[str, list[int] | list[str] | bytes | None]
+
+
+def tree(blob: bytes) -> dict[str, Properties]:
+    """Every node's properties by path, phandles replaced by the paths they refer to."""
+    parsed = fdt.parse_dtb(blob)
+    nodes: dict[str, Properties] = {}
+
+    def visit(node: fdt.Node, path: str) -> None:
+        nodes[path or "/"] = {prop.name: getattr(prop, "data", None) for prop in node.props}
+        for child in node.nodes:
+            visit(child, f"{path}/{child.name}")
+
+    visit(parsed.root, "")
+    return name_phandles(nodes)
+
+
+def name_phandles(nodes: dict[str, Properties]) -> dict[str, Properties]:
+    """Replace the numbers in reference properties by paths, since the numbers themselves are free."""
+    paths = {number: path for path, properties in nodes.items() for number in properties.pop("phandle", None) or []}
+    for properties in nodes.values():
+        for name, value in properties.items():
+            if isinstance(value, list) and name in ("interrupt-parent", "regmap", "cpu"):
+                properties[name] = [paths[number] for number in value]
+            elif isinstance(value, list) and name == "interrupts-extended":
+                properties[name] = [paths[cell] if at % 2 == 0 else str(cell) for at, cell in enumerate(value)]
+    return nodes
+
+
+def qemu_tree(folder: Path, n_harts: int) -> dict[str, Properties]:
+    """The tree of QEMU's board."""
+    dump = folder / "virt.dtb"
+    program = require_oracle("qemu-system-riscv64")
+    board = f"virt,dumpdtb={dump}"
+    command = [program, "-M", board, "-m", f"{MEMORY}B", "-smp", str(n_harts), "-display", "none"]
+    subprocess.run(command, check=True, capture_output=True)
+    return tree(dump.read_bytes())
+
+
+@pytest.mark.parametrize("n_harts", [1, 4])
+def test_every_node_says_what_qemus_says(tmp_path: Path, n_harts: int) -> None:
+    theirs = qemu_tree(tmp_path, n_harts)
+    for path, properties in tree(build_device_tree(memory_size=MEMORY, n_harts=n_harts, board=FULL_BOARD)).items():
+        for name in properties.keys() - OURS:
+            assert (path, name, properties[name]) == (path, name, theirs[path][name])
+
+
+def test_no_property_of_qemus_nodes_is_missing(tmp_path: Path) -> None:
+    theirs = qemu_tree(tmp_path, 2)
+    for path, properties in tree(build_device_tree(memory_size=MEMORY, n_harts=2, board=FULL_BOARD)).items():
+        assert theirs[path].keys() - properties.keys() <= {"rng-seed"}
+
+
+def test_the_same_arguments_give_the_same_bytes() -> None:
+    first, second = (build_device_tree(memory_size=MEMORY, n_harts=2, bootargs="quiet") for _ in range(2))
+    assert first == second
+
+
+def test_arguments_show_in_the_tree() -> None:
+    nodes = tree(
+        build_device_tree(
+            memory_size=5 << 30, n_harts=3, bootargs="console=hvc0 x", isa="rv64i", timebase_frequency=1234
+        )
+    )
+    assert nodes["/chosen"]["bootargs"] == ["console=hvc0 x"]
+    assert nodes["/memory@80000000"]["reg"] == [0, 0x8000_0000, 1, 0x4000_0000]
+    assert nodes["/cpus"]["timebase-frequency"] == [1234]
+    assert nodes["/cpus/cpu@2"]["riscv,isa"] == ["rv64i"]
+    assert "/cpus/cpu@3" not in nodes
+
+
+def test_without_arguments_there_is_no_bootargs_property() -> None:
+    assert "bootargs" not in tree(build_device_tree(memory_size=MEMORY))["/chosen"]
+
+
+def test_stdout_path_leads_to_the_serial_port() -> None:
+    nodes = tree(build_device_tree(memory_size=MEMORY))
+    (path,) = nodes["/chosen"]["stdout-path"] or []
+    assert nodes[str(path)]["compatible"] == ["ns16550a"]
+
+
+def test_a_vms_board_has_no_clint_for_its_guest_to_touch() -> None:
+    nodes = tree(build_device_tree(memory_size=MEMORY))
+    assert {path for path in nodes if path.startswith("/soc/")} == {
+        "/soc/test@100000",
+        "/soc/plic@c000000",
+        "/soc/serial@10000000",
+    }
+
+
+def test_the_blob_has_the_layout_that_the_specification_wants() -> None:
+    blob = build_device_tree(memory_size=MEMORY, bootargs="x")
+    words = [int.from_bytes(blob[at : at + 4], "big") for at in range(0, 40, 4)]
+    magic, total, struct_at, strings_at, reserved_at, version, compatible, boot_hart, strings_size, struct_size = words
+    assert (magic, version, compatible, boot_hart) == (0xD00D_FEED, 17, 16, 0)
+    assert total == len(blob)
+    assert reserved_at % 8 == 0
+    assert struct_at % 4 == 0
+    assert strings_at == struct_at + struct_size
+    assert total == strings_at + strings_size
+
+
+@pytest.mark.parametrize("bootargs", ["naïve", "a\0b"])
+def test_kernel_arguments_that_are_not_ascii_text_are_refused(bootargs: str) -> None:
+    with pytest.raises(ConfigError, match="only ASCII text"):
+        build_device_tree(memory_size=MEMORY, bootargs=bootargs)
+
+
+def test_kernel_arguments_beyond_all_measure_are_refused() -> None:
+    with pytest.raises(ConfigError, match="kernel arguments of 3145728 characters: the device tree has room for"):
+        build_device_tree(memory_size=MEMORY, bootargs="x" * (3 << 20))
