@@ -121,7 +121,11 @@ def build_image(info: ImageInfo, ramdisk: Path, folder: Path) -> bool:
     sources = find([*info.sources, "lib/*.[cS]"])
     has_ramdisk = any(path.name == "ramdisk.S" for path in sources)
     inputs = [*sources, *find(["lib/*.h", "lib/*.ld", "kernel/*.h"]), *([ramdisk] if has_ramdisk else [])]
-    flags = (*info.flags, f"-Wa,-I,{ramdisk.parent}") if has_ramdisk else info.flags
+    flags = info.flags
+    if has_ramdisk:
+        # Zig's cache does not see what .incbin reads; the digest makes another archive another compilation.
+        digest = hashlib.sha256(ramdisk.read_bytes()).hexdigest()
+        flags = (*flags, f"-DRAMDISK_DIGEST={digest}", f"-Wa,-I,{ramdisk.parent}")
     return compile_elf(sources, GUEST / "lib" / "guest.ld", flags, inputs, folder / info.path.name)
 
 

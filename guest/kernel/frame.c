@@ -36,10 +36,15 @@ void *frame_alloc(void)
     } else {
         return NULL;
     }
-    memset((void *)pa, 0, PAGE_SIZE);
     *count_of(pa) = 1;
     stats.frames_in_use++;
     return (void *)pa;
+}
+
+void *frame_alloc_zeroed(void)
+{
+    void *frame = frame_alloc();
+    return frame ? memset(frame, 0, PAGE_SIZE) : NULL;
 }
 
 void frame_share(u64 pa) { ++*count_of(pa); }

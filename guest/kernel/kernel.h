@@ -79,7 +79,8 @@ _Noreturn void power_off(void);
 
 /* frame.c: physical pages */
 void frame_init(u64 start, u64 end);
-void *frame_alloc(void); /* zeroed; NULL if memory is full */
+void *frame_alloc(void); /* with anything in it; NULL if memory is full */
+void *frame_alloc_zeroed(void);
 void frame_share(u64 pa);
 void frame_release(u64 pa);
 bool frame_is_shared(u64 pa);

@@ -11,7 +11,7 @@ struct pipe { /* lies in a frame of its own */
 
 bool pipe_create(struct file **reader, struct file **writer)
 {
-    struct pipe *pipe = frame_alloc();
+    struct pipe *pipe = frame_alloc_zeroed();
     *reader = pipe ? file_create(FILE_PIPE_READ) : NULL;
     *writer = *reader ? file_create(FILE_PIPE_WRITE) : NULL;
     if (*writer == NULL) {

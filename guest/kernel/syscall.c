@@ -159,7 +159,7 @@ static i64 sys_list(u64 index, u64 result, u64 c)
 
 static i64 sys_ps(u64 result, u64 room, u64 c)
 {
-    struct process_info *info = frame_alloc();
+    struct process_info *info = frame_alloc_zeroed();
     if (info == NULL)
         return -1;
     if (room > PAGE_SIZE / sizeof *info)

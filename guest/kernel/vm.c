@@ -22,6 +22,26 @@ static void set_pte(pte_t *pte, pte_t value)
     stats.pte_writes++;
 }
 
+/* Page tables that were given back. All their entries were cleared one by one, so they are zero but for
+   the link, and a new process needs no clearing of whole pages. */
+static pte_t *spare_tables;
+
+static pte_t *table_alloc(void)
+{
+    pte_t *table = spare_tables;
+    if (table == NULL)
+        return frame_alloc_zeroed();
+    spare_tables = (pte_t *)table[0];
+    table[0] = 0;
+    return table;
+}
+
+static void table_release(pte_t *table)
+{
+    table[0] = (u64)spare_tables;
+    spare_tables = table;
+}
+
 /* Forget what the hart remembers about one page, if it can see the space at all: a space that is not
    active has its fence when space_switch makes it so. */
 static void fence_page(const struct space *space, u64 va)
@@ -46,7 +66,7 @@ static pte_t *walk(pte_t *table, u64 va, int level, bool may_add)
     for (int at = 2; at > level; at--) {
         pte_t *pte = &table[pte_index(va, at)];
         if (!(*pte & PTE_V)) {
-            void *next = may_add ? frame_alloc() : NULL;
+            pte_t *next = may_add ? table_alloc() : NULL;
             if (next == NULL)
                 return NULL;
             set_pte(pte, pte_of((u64)next, PTE_V));
@@ -71,7 +91,7 @@ static void kernel_range(u64 start, u64 end, u64 bits)
 /* Map the kernel and all memory after it; what lies before is firmware's, and stays out. */
 void kernel_map(u64 memory_end)
 {
-    kernel_root = frame_alloc();
+    kernel_root = table_alloc();
     kernel_range((u64)text_start, (u64)rodata_start, PTE_R | PTE_X);
     kernel_range((u64)rodata_start, (u64)data_start, PTE_R);
     kernel_range((u64)data_start, memory_end & ~(PAGE_SIZE - 1), PTE_R | PTE_W);
@@ -94,7 +114,7 @@ void space_switch(const struct space *space)
 bool space_create(struct space *space)
 {
     memset(space, 0, sizeof *space);
-    space->root = frame_alloc();
+    space->root = table_alloc();
     if (space->root == NULL)
         return false;
     for (u64 i = pte_index(USER_TOP, 2); i < root_entries; i++)
@@ -168,13 +188,15 @@ void space_protect(struct space *space, u64 start, u64 end, u32 prot)
         fence_i(); /* what was data may be fetched now */
 }
 
-/* Release all tables below `table` (of `level`); the pages themselves are gone already. */
-static void free_tables(pte_t *table, int level)
+/* Give back the table that `pte` (of `level` + 1) points to and all below it; the pages are gone already. */
+static void free_tables(pte_t *pte, int level)
 {
+    pte_t *table = (pte_t *)pte_address(*pte);
     for (int i = 0; i < 512 && level > 0; i++)
         if (table[i] & PTE_V)
-            free_tables((pte_t *)pte_address(table[i]), level - 1);
-    frame_release((u64)table);
+            free_tables(&table[i], level - 1);
+    set_pte(pte, 0);
+    table_release(table);
 }
 
 void space_destroy(struct space *space)
@@ -184,8 +206,11 @@ void space_destroy(struct space *space)
     for (int i = 0; i < REGION_MAX; i++)
         space_unmap(space, space->regions[i].start, space->regions[i].end);
     if (space->root[0] & PTE_V)
-        free_tables((pte_t *)pte_address(space->root[0]), 1);
-    frame_release((u64)space->root);
+        free_tables(&space->root[0], 1);
+    for (u64 i = pte_index(USER_TOP, 2); i < root_entries; i++)
+        if (space->root[i])
+            set_pte(&space->root[i], 0);
+    table_release(space->root);
     space->root = NULL;
 }
 
@@ -215,10 +240,11 @@ static bool break_cow(struct space *space, u64 va, pte_t *pte)
 static bool fill_page(struct space *space, const struct region *region, u64 va)
 {
     pte_t *pte = walk(space->root, va, 0, true);
-    u8 *page = pte ? frame_alloc() : NULL;
+    u64 offset = va - region->start;
+    bool is_whole = region->size >= offset + PAGE_SIZE; /* the file fills it */
+    u8 *page = pte == NULL ? NULL : is_whole ? frame_alloc() : frame_alloc_zeroed();
     if (page == NULL)
         return false;
-    u64 offset = va - region->start;
     if (offset < region->size) {
         u64 length = region->size - offset;
         memcpy(page, region->data + offset, length < PAGE_SIZE ? length : PAGE_SIZE);

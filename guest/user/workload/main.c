@@ -6,7 +6,7 @@ static const struct stage stages[] = {
     {"divide", run_divide},   {"tree", run_tree},     {"atomics", run_atomics},   {"misaligned", run_misaligned},
     {"heap", run_heap},       {"stack", run_stack},   {"remap", run_remap},       {"codegen", run_codegen},
     {"fork", run_fork},       {"pipes", run_pipes},   {"exec", run_exec},         {"preempt", run_preempt},
-    {"faults", run_faults},
+    {"sleep", run_sleep},     {"faults", run_faults},
 };
 enum { DEFAULT_ROUNDS = 4 };
 

@@ -33,7 +33,7 @@ u64 run_misaligned(u64 seed)
 u64 run_heap(u64 seed)
 {
     u64 hash = 0;
-    for (int round = 0; round < 10; round++) {
+    for (int round = 0; round < 14; round++) {
         u64 pages = 2 + next_random(&seed) % 6, bytes = pages * PAGE;
         u8 *start = sbrk((i64)bytes);
         check(start != NULL, "sbrk failed");
@@ -73,7 +73,7 @@ u64 run_remap(u64 seed)
 {
     enum { PAGES = 8 };
     u64 hash = 0;
-    for (int round = 0; round < 28; round++) {
+    for (int round = 0; round < 40; round++) {
         u64 *area = map(PAGES * PAGE, PROT_READ | PROT_WRITE);
         check(area != NULL, "map failed");
         for (u64 i = 0; i < PAGES; i++)

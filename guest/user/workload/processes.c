@@ -1,7 +1,7 @@
 /* Processes: copies of memory, pipes, programs, preemption, and what happens to those that misbehave. */
 #include "workload.h"
 
-enum { PAGE = 4096, COW_PAGES = 12, CHILDREN = 3, PIPE_BYTES = 20000, SPINS = 24000 };
+enum { PAGE = 4096, COW_PAGES = 12, CHILDREN = 3, PIPE_BYTES = 32000, SPINS = 24000 };
 
 static u64 *shared_pages;
 static int results[2]; /* a pipe: children write numbers that may arrive in any order */
@@ -30,16 +30,16 @@ static u64 collect(int count)
     return sum;
 }
 
-/* Change some of the pages, and have a child of one's own that changes others. */
-static void change_pages(u64 seed)
+/* Change some of the pages while `generations` of descendants change others of theirs. */
+static void change_pages(u64 generations)
 {
-    for (u64 i = seed % 3; i < COW_PAGES; i += 3)
-        shared_pages[i * PAGE / 8] += seed;
+    for (u64 i = generations; i < COW_PAGES; i += 3)
+        shared_pages[i * PAGE / 8] += generations + 1;
     u64 before = pages_hash();
-    if (seed > 2)
-        start(change_pages, seed / 4);
+    if (generations > 0)
+        start(change_pages, generations - 1);
     send(before);
-    check(seed <= 2 || join() == 0, "a grandchild failed");
+    check(generations == 0 || join() == 0, "a grandchild failed");
     check(pages_hash() == before, "a grandchild changed our memory");
 }
 
@@ -50,17 +50,20 @@ u64 run_fork(u64 seed)
     for (u64 i = 0; i < COW_PAGES * PAGE / 8; i += 16)
         shared_pages[i] = next_random(&seed);
     u64 hash = pages_hash(), sum = 0;
-    for (u64 round = 0; round < 3; round++) {
+    for (u64 round = 0; round < 4; round++) {
         for (u64 child = 0; child < CHILDREN; child++)
-            start(change_pages, 8 + child + round); /* each has one child, and that one none */
+            start(change_pages, child); /* which has `child` descendants */
         u64 value;
-        for (int i = 0; i < CHILDREN; i++) { /* the grandchildren's numbers */
+        for (int i = 0; i < CHILDREN * (CHILDREN - 1) / 2; i++) {
             check(read_all(results[0], &value, sizeof value) == sizeof value, "a child sent nothing");
             sum += value;
         }
         sum += collect(CHILDREN);
         check(pages_hash() == hash, "a child changed its parent's memory");
     }
+    close(results[1]);
+    u64 rest;
+    check(read(results[0], &rest, sizeof rest) == 0, "somebody sent too much");
     return mix(hash, sum);
 }
 
@@ -170,6 +173,23 @@ u64 run_preempt(u64 seed)
     for (u64 i = 0; i < CHILDREN; i++)
         start(spin, seed + i);
     return collect(CHILDREN);
+}
+
+static void doze(u64 ticks)
+{
+    u64 before = uptime();
+    sleep(ticks);
+    check(uptime() >= before + ticks, "a process woke too early");
+    send(ticks);
+}
+
+/* Nobody can run for a while: the kernel idles until the timer wakes the sleepers. */
+u64 run_sleep(u64 seed)
+{
+    check(pipe(results) == 0, "no pipe");
+    for (u64 i = 0; i < CHILDREN; i++)
+        start(doze, i + 1);
+    return mix(seed, collect(CHILDREN));
 }
 
 static void read_null(u64 unused) { *(volatile u8 *)unused; }

@@ -40,4 +40,5 @@ u64 run_fork(u64 seed);
 u64 run_pipes(u64 seed);
 u64 run_exec(u64 seed);
 u64 run_preempt(u64 seed);
+u64 run_sleep(u64 seed);
 u64 run_faults(u64 seed);
