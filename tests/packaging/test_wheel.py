@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
+from hartvisor.guest import images
 from tests.structure.tree import FOLDERS, ROOT, own_files
 
 OURS = [path for path in own_files() if path.parts[0] in FOLDERS]
@@ -75,9 +76,8 @@ def test_wheel_holds_every_extension(wheel_names: set[str]) -> None:
 
 
 def test_wheel_holds_every_built_guest(wheel_names: set[str]) -> None:
-    built = {f"hartvisor/guest/images/{path.name}" for path in (ROOT / "guest" / "images").glob("*.elf")}
-    assert built
-    assert built == {name for name in wheel_names if name.endswith(".elf")}
+    shipped = {f"hartvisor/guest/images/{info.path.name}" for info in images()}
+    assert shipped == {name for name in wheel_names if name.endswith(".elf")}
 
 
 def test_wheel_holds_no_source_of_what_it_holds_built(wheel_names: set[str]) -> None:
@@ -87,13 +87,13 @@ def test_wheel_holds_no_source_of_what_it_holds_built(wheel_names: set[str]) -> 
 
 
 def test_installed_wheel_works_away_from_the_source(wheel: Path, tmp_path: Path) -> None:
-    """The compiled hart loads and a shipped guest opens, with only the unpacked wheel to find them in."""
+    """The compiled hart loads and a shipped guest is found, with only the unpacked wheel to find them in."""
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(tmp_path)
     program = (
         "import hartvisor.core.hart, hartvisor.core.hart.hart, hartvisor.guest\n"
         "print(hartvisor.core.hart.hart.__file__)\n"
-        "print(hartvisor.guest.__file__)\n"
+        "print(hartvisor.guest.image('hello'))\n"
     )
     run = subprocess.run(
         [sys.executable, "-c", program],
