@@ -25,6 +25,9 @@ class Fixture:
     def set_seip(self, level: bool) -> None:
         self.seip = level
 
+    def is_interrupted(self) -> bool:
+        return self.seip
+
     def enable_uart_input(self) -> None:
         assert UART.irq is not None
         bus = self.board.bus
@@ -36,14 +39,14 @@ class Fixture:
 def test_a_typed_byte_interrupts_s_mode_through_the_plic() -> None:
     fixture = Fixture()
     fixture.enable_uart_input()
-    assert not fixture.seip
+    assert not fixture.is_interrupted()
     fixture.board.console.type(b"x")
-    assert fixture.seip
+    assert fixture.is_interrupted()
     assert fixture.board.bus.load(S_CLAIM, 4) == UART.irq
-    assert not fixture.seip
+    assert not fixture.is_interrupted()
     assert fixture.board.bus.load(UART.base, 1) == ord("x")
     fixture.board.bus.store(S_CLAIM, 4, 10)
-    assert not fixture.seip
+    assert not fixture.is_interrupted()
 
 
 def test_the_finisher_reports_to_the_boards_owner() -> None:
@@ -62,7 +65,7 @@ def test_a_restored_board_has_its_lines_and_its_input_back() -> None:
     fixture.enable_uart_input()
     fixture.board.console.type(b"ab")
     twin.board.restore(fixture.board.save())
-    assert twin.seip
+    assert twin.is_interrupted()
     assert twin.board.save() == fixture.board.save()
     assert twin.board.bus.load(UART.base, 1) == ord("a")
 

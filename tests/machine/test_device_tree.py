@@ -18,7 +18,7 @@ FULL_BOARD = (*FIRMWARE_BOARD, RTC)
 #: Properties that differ by design: what the hart can do, and who made the board.
 OURS = {"model", "riscv,isa", "mmu-type"}
 
-Properties = dict[str, list[int] | list[str] | bytes | None]
+Properties = dict[str, list[int | str]]
 
 
 def tree(blob: bytes) -> dict[str, Properties]:
@@ -27,7 +27,7 @@ def tree(blob: bytes) -> dict[str, Properties]:
     nodes: dict[str, Properties] = {}
 
     def visit(node: fdt.Node, path: str) -> None:
-        nodes[path or "/"] = {prop.name: getattr(prop, "data", None) for prop in node.props}
+        nodes[path or "/"] = {prop.name: list(getattr(prop, "data", [])) for prop in node.props}
         for child in node.nodes:
             visit(child, f"{path}/{child.name}")
 
@@ -37,13 +37,13 @@ def tree(blob: bytes) -> dict[str, Properties]:
 
 def name_phandles(nodes: dict[str, Properties]) -> dict[str, Properties]:
     """Replace the numbers in reference properties by paths, since the numbers themselves are free."""
-    paths = {number: path for path, properties in nodes.items() for number in properties.pop("phandle", None) or []}
+    paths = {number: path for path, properties in nodes.items() for number in properties.pop("phandle", [])}
     for properties in nodes.values():
-        for name, value in properties.items():
-            if isinstance(value, list) and name in ("interrupt-parent", "regmap", "cpu"):
-                properties[name] = [paths[number] for number in value]
-            elif isinstance(value, list) and name == "interrupts-extended":
-                properties[name] = [paths[cell] if at % 2 == 0 else str(cell) for at, cell in enumerate(value)]
+        for name, cells in properties.items():
+            if name in ("interrupt-parent", "regmap", "cpu"):
+                properties[name] = [paths[cell] for cell in cells]
+            elif name == "interrupts-extended":
+                properties[name] = [paths[cell] if at % 2 == 0 else str(cell) for at, cell in enumerate(cells)]
     return nodes
 
 
@@ -95,7 +95,7 @@ def test_without_arguments_there_is_no_bootargs_property() -> None:
 
 def test_stdout_path_leads_to_the_serial_port() -> None:
     nodes = tree(build_device_tree(memory_size=MEMORY))
-    (path,) = nodes["/chosen"]["stdout-path"] or []
+    (path,) = nodes["/chosen"]["stdout-path"]
     assert nodes[str(path)]["compatible"] == ["ns16550a"]
 
 

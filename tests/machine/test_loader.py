@@ -112,8 +112,8 @@ def test_a_file_made_by_gnu_binutils_loads(tmp_path: Path) -> None:
     source = ".globl _start\n_start: nop\nhere: j here\n.data\nvalue: .dword 42\n.bss\nroom: .skip 4096\n"
     (tmp_path / "a.s").write_text(source)
     subprocess.run([assembler, "-o", tmp_path / "a.o", tmp_path / "a.s"], check=True)
-    link = [linker, "-Ttext=0x80200000", "-Tdata=0x80300000", "-o", tmp_path / "a.elf", tmp_path / "a.o"]
-    subprocess.run(link, check=True)
+    addresses = ["-Ttext=0x80200000", "-Tdata=0x80300000"]
+    subprocess.run([linker, *addresses, "-o", tmp_path / "a.elf", tmp_path / "a.o"], check=True)
     image = load_image(tmp_path / "a.elf")
     assert image.entry == image.symbols["_start"] == 0x8020_0000
     assert image.symbols["value"] == 0x8030_0000
