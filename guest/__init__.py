@@ -1,7 +1,8 @@
 """The guests that ship with Hartvisor, and their build.
 
-`image("kernel")` is the path of a built ELF file, `images()` the table of all of them; `python -m hartvisor.guest.build`
-builds them. This package knows nothing of the machine that runs them, and imports nothing of core.
+`image("kernel")` is the path of a built ELF file, `images()` the table of all of them, and
+`python -m hartvisor.guest.build` builds them. This package knows nothing of the machine that runs them, and imports
+nothing of core.
 """
 
 from __future__ import annotations

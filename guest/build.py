@@ -1,4 +1,4 @@
-"""Builds every guest with the C compiler of `ziglang`: `python -m hartvisor.guest.build` (or `guest.build` in the source tree).
+"""Builds every guest with the C compiler of `ziglang`: `python -m hartvisor.guest.build`.
 
 One call of the compiler makes one image, from its sources and the runtime in lib/. A file of the compiler's and the
 sources' fingerprint next to the work tells whether an image is up to date. Paths in the debug data start with
@@ -30,7 +30,7 @@ FLAGS = (
     *("-fno-strict-aliasing", "-fno-asynchronous-unwind-tables", "-fno-unwind-tables"),
     *("-Wall", "-Wextra", "-Werror", "-Wno-unused-parameter"),
     *("-Wl,--build-id=none", f"-ffile-prefix-map={GUEST}=guest", "-fdebug-compilation-dir=."),
-    *("-I", str(GUEST / "lib")),
+    *("-I", str(GUEST / "lib"), "-I", str(GUEST / "tiny" / "runtime")),
 )
 
 
@@ -120,7 +120,7 @@ def build_image(info: ImageInfo, ramdisk: Path, folder: Path) -> bool:
     """Build one guest into `folder`; false if it was up to date."""
     sources = find([*info.sources, "lib/*.[cS]"])
     has_ramdisk = any(path.name == "ramdisk.S" for path in sources)
-    inputs = [*sources, *find(["lib/*.h", "lib/*.ld", "kernel/*.h"]), *([ramdisk] if has_ramdisk else [])]
+    inputs = [*sources, *find(["lib/*.h", "lib/*.ld", "kernel/*.h", "tiny/runtime/*.h"])]
     flags = info.flags
     if has_ramdisk:
         # Zig's cache does not see what .incbin reads; the digest makes another archive another compilation.
@@ -133,11 +133,13 @@ def build(names: Iterable[str] = (), folder: Path = IMAGES) -> None:
     """Build the guests `names` (all if none are given) into `folder`, and tell about each that was not up to date.
 
     Raises:
-        BuildError: no compiler, or it found an error.
+        BuildError: no such guest, no sources, no compiler, or it found an error.
     """
     wanted = set(names) or {info.name for info in CATALOG}
     if unknown := wanted - {info.name for info in CATALOG}:
         raise BuildError(f"no guest named {', '.join(sorted(unknown))}; there are {', '.join(i.name for i in CATALOG)}")
+    if not (GUEST / "lib").is_dir():
+        raise BuildError(f"{GUEST} holds no sources: an installed package has only the built images")
     chosen = [info for info in CATALOG if info.name in wanted]
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         ramdisk = build_ramdisk(pool)
@@ -151,7 +153,7 @@ def build(names: Iterable[str] = (), folder: Path = IMAGES) -> None:
 
 def main() -> int:
     """Run the command line; the exit status is 0, or 2 for a build that failed."""
-    parser = argparse.ArgumentParser(prog="hartvisor.guest.build", description="Build the guests that ship with Hartvisor.")
+    parser = argparse.ArgumentParser("hartvisor.guest.build", description="Build the guests that ship with Hartvisor.")
     parser.add_argument("names", nargs="*", metavar="NAME", help="guests to build (default: all)")
     parser.add_argument("--out", type=Path, default=IMAGES, metavar="DIR", help="where the ELF files go")
     options = parser.parse_args()

@@ -36,7 +36,7 @@ KERNEL_SOURCES = ("kernel/*.[cS]",)
 
 
 def _tiny(name: str, description: str, powers_off: bool = True) -> ImageInfo:
-    return ImageInfo(name, description, (f"tiny/{name}.c",), powers_off=powers_off)
+    return ImageInfo(name, description, (f"tiny/{name}.c", "tiny/runtime/*.[cS]"), powers_off=powers_off)
 
 
 CATALOG: tuple[ImageInfo, ...] = (

@@ -7,8 +7,6 @@ extern char image_end[];
 static struct board board;
 struct stats stats;
 
-void print_bytes(const char *text, size_t length) { sbi_write(text, length); }
-
 _Noreturn void panic(const char *why)
 {
     printf("tern: panic: %s\n", why);
