@@ -10,6 +10,7 @@ import pytest
 from hartvisor.guest import build as build_module
 from hartvisor.guest import image
 from hartvisor.guest.build import BuildError, build
+from hartvisor.guest.catalog import GUEST
 from hartvisor.guest.ramdisk import ENTRY, HEADER, MAGIC, pack, strip_elf
 
 
@@ -40,9 +41,7 @@ def test_compiler_error_is_shown(tmp_path: Path) -> None:
     source = tmp_path / "wrong.c"
     source.write_text("void main(void) { nonsense; }\n")
     with pytest.raises(BuildError, match=r"(?s)compiling wrong failed:.*wrong\.c:1.*nonsense"):
-        build_module.compile_elf(
-            [source], build_module.GUEST / "lib" / "guest.ld", (), [source], tmp_path / "wrong.elf"
-        )
+        build_module.compile_elf([source], GUEST / "lib" / "guest.ld", (), [source], tmp_path / "wrong.elf")
 
 
 def test_ramdisk_holds_the_files_in_order_each_on_a_page() -> None:

@@ -9,7 +9,7 @@ import pytest
 from elftools.elf.elffile import ELFFile
 
 from hartvisor.guest import GuestError, ImageInfo, image, image_info, images
-from hartvisor.guest.build import GUEST
+from hartvisor.guest.catalog import GUEST
 
 NAMES = [info.name for info in images()]
 SFENCE_VMA = 0x12000073
@@ -19,7 +19,9 @@ SFENCE_VMA_MASK = 0xFE007FFF
 def instructions(path: Path) -> Iterator[int]:
     """Yield the instructions of an ELF file's .text, in order."""
     with path.open("rb") as file:
-        text = ELFFile(file).get_section_by_name(".text").data()
+        section = ELFFile(file).get_section_by_name(".text")
+        assert section is not None
+        text = section.data()
     at = 0
     while at + 2 <= len(text):
         length = 4 if text[at] & 3 == 3 else 2
