@@ -56,6 +56,7 @@ cdef int run_loop(HartState* h) noexcept nogil:
             h.link_from = NULL
             if take_trap(h):
                 return REASON_TRAP
+            continue
         elif h.event == EVENT_MMIO:
             h.event = EVENT_NONE
             return REASON_MMIO
