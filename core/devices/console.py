@@ -13,12 +13,16 @@ class ConsoleEnd:
     """One terminal, shared by all that talk to it (the UART, the SBI console): bytes typed are read once, by whoever
     asks first.
 
-    output: called with the bytes the guest writes, as it writes them.
+    output: called with the bytes the guest writes, as it writes them. refill: called when the guest looks for input
+    and none waits; gives some bytes, or none at the input's end, after which it is None. Its bytes are shown to the
+    guest one at a time: neither when a pipe is written nor in what pieces can then be seen.
     """
 
     def __init__(self, output: Callable[[bytes], None] = discard) -> None:
         self.output = output
+        self.refill: Callable[[], bytes] | None = None
         self._typed = bytearray()
+        self._piped = bytearray()  # what refill gave and the guest has not been shown
         self._listeners: list[Callable[[], None]] = []
 
     def subscribe(self, listener: Callable[[], None]) -> None:
@@ -27,7 +31,15 @@ class ConsoleEnd:
 
     @property
     def waiting(self) -> int:
-        """How many typed bytes wait."""
+        """How many bytes the guest finds waiting, now that it looks."""
+        if not self._typed and self.refill is not None:
+            if not self._piped:
+                self._piped += self.refill()
+            if self._piped:
+                self._typed.append(self._piped.pop(0))
+                self._notify()
+            else:
+                self.refill = None
         return len(self._typed)
 
     def type(self, data: bytes) -> None:
@@ -38,7 +50,7 @@ class ConsoleEnd:
 
     def read(self, limit: int) -> bytes:
         """Take the first `limit` waiting bytes, fewer if there are fewer."""
-        data = bytes(self._typed[:limit])
+        data = bytes(self._typed[: min(limit, self.waiting)])
         if data:
             del self._typed[: len(data)]
             self._notify()

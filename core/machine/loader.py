@@ -32,6 +32,8 @@ MACHINE_NAMES = {3: "x86", 8: "MIPS", 20: "PowerPC", 21: "PowerPC 64", 40: "Arm"
 TYPE_NAMES = {0: "untyped", 1: "a relocatable object file", 4: "a core dump"}
 ET_EXEC, ET_DYN = 2, 3
 PHDR_SIZE, SHDR_SIZE = 56, 64
+PF_X = 1
+SHF_EXECINSTR = 4
 ADDRESS_SPACE = 1 << 64
 WANTED = "a statically linked 64-bit little-endian RISC-V ELF"
 
@@ -48,6 +50,14 @@ class Segment:
     def region(self) -> Region:
         """The addresses it fills."""
         return Region("segment", self.gpa, self.memory_size)
+
+
+@dataclass(frozen=True)
+class CodeRange:
+    """Instructions for a disassembler: `data` at `address`, as linked (gva where the kernel is linked high)."""
+
+    address: int
+    data: bytes
 
 
 @dataclass(frozen=True)
@@ -75,6 +85,17 @@ class Image:
             return read_symbols(self._file)
         except Exception as error:
             raise ImageError(f"{self.name}: damaged symbol table ({describe(error)}); rebuild or strip it") from error
+
+    @cached_property
+    def code_ranges(self) -> tuple[CodeRange, ...]:
+        """The executable sections by rising address; the executable segments of a file without sections.
+
+        Raises ImageError for damaged section headers.
+        """
+        try:
+            return read_code(self._file)
+        except Exception as error:
+            raise ImageError(f"{self.name}: damaged sections ({describe(error)}); rebuild or strip it") from error
 
 
 def load_image(path: str | Path) -> Image:
@@ -214,6 +235,21 @@ def read_symbols(data: bytes) -> dict[str, int]:
                 chosen = locals_ if entry.st_info.bind == "STB_LOCAL" else symbols
                 chosen[symbol.name] = entry.st_value
     return locals_ | symbols
+
+
+def read_code(data: bytes) -> tuple[CodeRange, ...]:
+    """The ranges of `Image.code_ranges`; raises anything for damaged headers."""
+    elf = ELFFile(io.BytesIO(data))
+    places = [
+        (section.header.sh_addr, section.header.sh_offset, section.header.sh_size)
+        for section in elf.iter_sections(type="SHT_PROGBITS")
+        if section.header.sh_flags & SHF_EXECINSTR
+    ] or [
+        (segment.header.p_vaddr, segment.header.p_offset, segment.header.p_filesz)
+        for segment in elf.iter_segments(type="PT_LOAD")
+        if segment.header.p_flags & PF_X
+    ]
+    return tuple(CodeRange(address, data[offset : offset + size]) for address, offset, size in sorted(places) if size)
 
 
 def describe(error: Exception) -> str:

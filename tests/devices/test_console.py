@@ -43,3 +43,44 @@ def test_saved_bytes_wait_again_after_restore() -> None:
     console.read(1)
     twin.restore(console.save())
     assert twin.read(9) == b"bc"
+
+
+def test_refill_is_asked_only_when_the_guest_looks_and_nothing_waits() -> None:
+    console = ConsoleEnd()
+    asked: list[int] = []
+
+    def refill() -> bytes:
+        asked.append(len(asked))
+        return b"ab" if len(asked) == 1 else b""
+
+    console.refill = refill
+    console.type(b"x")
+    assert (console.read(9), asked) == (b"x", [])
+    assert (console.waiting, asked) == (1, [0])
+    assert (console.read(9), console.read(9), asked) == (b"a", b"b", [0])
+    assert console.read(9) == b""
+    assert console.read(9) == b""
+    assert asked == [0, 1]
+
+
+def test_the_pieces_in_which_refill_gives_its_bytes_cannot_be_seen() -> None:
+    seen = []
+    for pieces in ([b"abcd"], [b"a", b"bcd"], [b"a", b"b", b"c", b"d"]):
+        console = ConsoleEnd()
+        console.refill = [*pieces, b""][::-1].pop
+        trace = []
+        while console.waiting:
+            trace.append((console.waiting, console.read(3), console.save()))
+        seen.append(trace)
+    assert seen[0] == seen[1] == seen[2]
+
+
+def test_listeners_hear_of_refilled_bytes() -> None:
+    console = ConsoleEnd()
+    heard: list[int] = []
+    console.subscribe(lambda: heard.append(console.waiting))
+    console.refill = [b"", b"x"].pop
+    assert console.waiting == 1
+    assert heard == [1]
+    assert console.read(1) == b"x"
+    assert heard == [1, 0]

@@ -25,6 +25,7 @@ class Part:
     vaddr: int | None = None
     kind: int = PT_LOAD
     filesz: int | None = None
+    is_executable: bool = True
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,8 @@ def make_elf(
         filesz = len(part.data) if part.filesz is None else part.filesz
         memsz = filesz if part.memsz is None else part.memsz
         vaddr = part.paddr if part.vaddr is None else part.vaddr
-        headers += pack("<IIQQQQQQ", part.kind, 7, offset + len(body), vaddr, part.paddr, filesz, memsz, 0x1000)
+        flags = 7 if part.is_executable else 6
+        headers += pack("<IIQQQQQQ", part.kind, flags, offset + len(body), vaddr, part.paddr, filesz, memsz, 0x1000)
         body += part.data
     sections = b""
     if symbols:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hartvisor.core.errors import ImageError
-from hartvisor.core.machine.loader import Image, Segment, load_image, parse_image, place
+from hartvisor.core.machine.loader import CodeRange, Image, Segment, load_image, parse_image, place
 from hartvisor.core.machine.memory_map import RAM_BASE, Region, device_tree_region
 from tests.oracles import require_oracle
 
@@ -76,6 +76,12 @@ def test_a_stripped_file_has_no_symbols() -> None:
     assert parse_image(make_elf([Part(RAM_BASE, CODE)], RAM_BASE), "guest.elf").symbols == {}
 
 
+def test_without_sections_the_executable_segments_are_the_code() -> None:
+    high = 0xFFFF_FFFF_8000_0000
+    parts = [Part(RAM_BASE, CODE, vaddr=high), Part(RAM_BASE + 0x1000, b"data", is_executable=False)]
+    assert parse_image(make_elf(parts, high), "guest.elf").code_ranges == (CodeRange(high, CODE),)
+
+
 def test_segments_come_by_rising_address_and_empty_ones_are_left_out() -> None:
     data = make_elf([Part(RAM_BASE + 0x1000, CODE), Part(RAM_BASE + 0x800, b""), Part(RAM_BASE, CODE)], RAM_BASE)
     assert [segment.gpa for segment in parse_image(data, "guest.elf").segments] == [RAM_BASE, RAM_BASE + 0x1000]
@@ -109,7 +115,7 @@ def test_load_image_reads_a_file(tmp_path: Path) -> None:
 
 def test_a_file_made_by_gnu_binutils_loads(tmp_path: Path) -> None:
     assembler, linker = require_oracle("riscv64-linux-gnu-as"), "riscv64-linux-gnu-ld"
-    source = ".globl _start\n_start: nop\nhere: j here\n.data\nvalue: .dword 42\n.bss\nroom: .skip 4096\n"
+    source = ".option norvc\n.globl _start\n_start: nop\nhere: j here\n.data\nvalue: .dword 42\n.bss\nroom: .skip 4096\n"
     (tmp_path / "a.s").write_text(source)
     subprocess.run([assembler, "-o", tmp_path / "a.o", tmp_path / "a.s"], check=True)
     addresses = ["-Ttext=0x80200000", "-Tdata=0x80300000"]
@@ -117,6 +123,7 @@ def test_a_file_made_by_gnu_binutils_loads(tmp_path: Path) -> None:
     image = load_image(tmp_path / "a.elf")
     assert image.entry == image.symbols["_start"] == 0x8020_0000
     assert image.symbols["value"] == 0x8030_0000
+    assert image.code_ranges == (CodeRange(0x8020_0000, bytes.fromhex("130000006f000000")),)
     written = place_in(image, 16 * MIB)
     (data_at,) = (gpa for gpa in written if gpa <= 0x8030_0000 < gpa + len(written[gpa]))
     assert written[data_at][0x8030_0000 - data_at :][:8] == (42).to_bytes(8, "little")
@@ -242,7 +249,7 @@ def try_everything(data: bytes) -> None:
     try:
         image = parse_image(data, "guest.elf")
         place_in(image, 16 * MIB)
-        _ = image.symbols
+        _ = image.symbols, image.code_ranges
     except ImageError as error:
         assert "\n" not in str(error)
 
