@@ -115,7 +115,7 @@ def test_load_image_reads_a_file(tmp_path: Path) -> None:
 
 def test_a_file_made_by_gnu_binutils_loads(tmp_path: Path) -> None:
     assembler, linker = require_oracle("riscv64-linux-gnu-as"), "riscv64-linux-gnu-ld"
-    source = ".option norvc\n.globl _start\n_start: nop\nhere: j here\n.data\nvalue: .dword 42\n.bss\nroom: .skip 4096\n"
+    source = ".option norvc\n.globl _start\n_start: nop\nhere: j here\n.data\nvalue: .dword 42\n.bss\n.skip 4096\n"
     (tmp_path / "a.s").write_text(source)
     subprocess.run([assembler, "-o", tmp_path / "a.o", tmp_path / "a.s"], check=True)
     addresses = ["-Ttext=0x80200000", "-Tdata=0x80300000"]
