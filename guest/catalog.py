@@ -33,6 +33,7 @@ class ImageInfo:
 
 
 KERNEL_SOURCES = ("kernel/*.[cS]",)
+KERNEL_FLAGS = ("-Wframe-larger-than=1024",)  # a kernel stack is one page, and a trapframe lies at its top
 
 
 def _tiny(name: str, description: str, powers_off: bool = True) -> ImageInfo:
@@ -44,13 +45,14 @@ CATALOG: tuple[ImageInfo, ...] = (
         "kernel",
         "tern, the teaching kernel: processes, Sv39, pipes, a shell; boot argument `workload` makes it test itself",
         KERNEL_SOURCES,
+        KERNEL_FLAGS,
         workload="workload",
     ),
     ImageInfo(
         "kernel-nofence",
         "tern built without a single sfence.vma: a bug that only some harts show",
         KERNEL_SOURCES,
-        ("-DNO_FENCES",),
+        (*KERNEL_FLAGS, "-DNO_FENCES"),
         workload="workload",
     ),
     _tiny("hello", "prints one line and powers off"),

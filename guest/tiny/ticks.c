@@ -1,4 +1,4 @@
-/* Ten timer interrupts, a hundredth of a second apart, asleep in between. */
+/* Ten timer interrupts, a thousandth of a second apart, asleep in between. */
 #include "fdt.h"
 #include "tiny.h"
 
@@ -13,7 +13,7 @@ static void handle(struct trap *trap, u64 cause, u64 value)
         sbi_poweroff();
     }
     ticks++;
-    deadline += board.timebase / 100;
+    deadline += board.timebase / 1000;
     sbi_set_timer(deadline);
 }
 
@@ -23,7 +23,7 @@ void main(u64 hart, const void *fdt)
     if (!fdt_read(fdt, &board))
         printf("ticks: no device tree\n");
     on_trap(handle);
-    deadline = csr_read(time) + board.timebase / 100;
+    deadline = csr_read(time) + board.timebase / 1000;
     sbi_set_timer(deadline);
     csr_write(sie, SIP_STIP);
     for (u64 seen = 0; seen < 10;) {

@@ -108,7 +108,7 @@ u64 run_codegen(u64 seed)
         for (u64 i = 0; i < count; i++) {
             u32 immediate = next_random(&seed) & 0x7ff;
             bool is_add = next_random(&seed) & 1;
-            code[i] = immediate << 20 | 10 << 15 | (is_add ? 0 : 4) << 12 | 10 << 7 | 0x13; /* addi or xori a0, a0, imm */
+            code[i] = immediate << 20 | 10 << 15 | (is_add ? 0 : 4) << 12 | 10 << 7 | 0x13; /* addi or xori a0, a0 */
             expected = is_add ? expected + immediate : expected ^ immediate;
         }
         code[count] = 0x8082; /* c.jr ra */

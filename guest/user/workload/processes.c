@@ -231,9 +231,15 @@ u64 run_faults(u64 seed)
         void (*run)(u64);
         int status;
     } cases[] = {
-        {read_null, STATUS_FAULT + 13},      {write_text, STATUS_FAULT + 15},      {write_kernel, STATUS_FAULT + 15},
-        {read_noncanonical, STATUS_FAULT + 13}, {run_stack_bytes, STATUS_FAULT + 12}, {run_privileged, STATUS_FAULT + 2},
-        {run_sret, STATUS_FAULT + 2},        {run_breakpoint, STATUS_FAULT + 3},   {run_unmapped, STATUS_FAULT + 15},
+        {read_null, STATUS_FAULT + 13},
+        {write_text, STATUS_FAULT + 15},
+        {write_kernel, STATUS_FAULT + 15},
+        {read_noncanonical, STATUS_FAULT + 13},
+        {run_stack_bytes, STATUS_FAULT + 12},
+        {run_privileged, STATUS_FAULT + 2},
+        {run_sret, STATUS_FAULT + 2},
+        {run_breakpoint, STATUS_FAULT + 3},
+        {run_unmapped, STATUS_FAULT + 15},
         {read_execute_only, STATUS_FAULT + 13},
     };
     u64 hash = seed;
