@@ -195,6 +195,11 @@ cdef int fetch_address(HartState* h, u64 va, u64* hpa) noexcept nogil:
     return cause
 
 
+cdef void fetch_fault(HartState* h, int cause, u64 va) noexcept nogil:
+    h.fault_insn = 0
+    raise_exception(h, <u64>cause, va)
+
+
 cdef Block* block_find(HartState* h, bint single) noexcept nogil:
     """The block at pc, translated if need be, or with `single` just its first instruction; NULL with an exception waiting."""
     cdef MemState* mem = h.mem
@@ -208,7 +213,7 @@ cdef Block* block_find(HartState* h, bint single) noexcept nogil:
         return jump.block
     cause = fetch_address(h, vpc, &hpa)
     if cause:
-        raise_exception(h, <u64>cause, vpc)
+        fetch_fault(h, cause, vpc)
         return NULL
     cached = h.fetch_context.tlb[(vpc >> PAGE_SHIFT) & (TLB_SIZE - 1)].xtag == vpc & ~<u64>OFFSET_MASK
     if not single and cached:
@@ -226,12 +231,12 @@ cdef Block* block_find(HartState* h, bint single) noexcept nogil:
     if bits & 3 == 3 and vpc & OFFSET_MASK == PAGE_SIZE - 2:
         cause = fetch_address(h, vpc + 2, &second)
         if cause:
-            raise_exception(h, <u64>cause, vpc + 2)
+            fetch_fault(h, cause, vpc + 2)
             return NULL
         bits |= <u32>(<u16*>host(mem, second))[0] << 16
     elif bits & 3 == 3 and not cached:
         cause = translate(h, h.fetch_context, vpc + 2, 2, FETCH, &second)       # PMP may part the halves
         if cause:
-            raise_exception(h, <u64>cause, vpc + 2)
+            fetch_fault(h, cause, vpc + 2)
             return NULL
     return block_single(h, vpc, hpa, bits)

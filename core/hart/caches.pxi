@@ -212,6 +212,24 @@ cdef void code_stored(MemState* mem, u64 frame, u64 hpa, u64 size) noexcept nogi
         mem.flags[frame] &= ~<u8>FRAME_CODE
 
 
+cdef void guard_reservations(HartState* h) noexcept nogil:
+    """Before a hart runs: the frames in which the others hold reservations lose their write tags, so that its stores are seen."""
+    cdef MemState* mem = h.mem
+    cdef int i
+    for i in range(mem.n_harts):
+        if mem.harts[i] != h and mem.harts[i].reservation != EVERY_BIT and in_ram(mem, mem.harts[i].reservation, 1):
+            feed(mem, frame_of(mem, mem.harts[i].reservation), FRAME_RESERVED)
+
+
+cdef void reservations_left(MemState* mem, u64 frame) noexcept nogil:
+    """A store reached a frame kept for a reservation: if none is left in it, it may have write tags again."""
+    cdef int i
+    for i in range(mem.n_harts):
+        if mem.harts[i].reservation != EVERY_BIT and frame_of(mem, mem.harts[i].reservation) == frame:
+            return
+    mem.flags[frame] &= ~<u8>FRAME_RESERVED
+
+
 cdef bint stored(MemState* mem, u64 hpa, u64 size) noexcept nogil:
     """Account for a store to [hpa, hpa + size), already done, within one frame. True if code or translations were dropped."""
     cdef u64 frame = frame_of(mem, hpa)
@@ -220,6 +238,8 @@ cdef bint stored(MemState* mem, u64 hpa, u64 size) noexcept nogil:
     cdef u64* used
     cdef bint dropped = False
     mem.dirty[frame] = 1
+    if flags & FRAME_RESERVED:
+        reservations_left(mem, frame)
     if flags & FRAME_CODE:
         code_stored(mem, frame, hpa, size)
         dropped = True

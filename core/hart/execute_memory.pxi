@@ -23,8 +23,9 @@ cdef SLOW device_access(HartState* h, Op* ip, i64 left, u64 va, u64 hpa, int kin
     h.mmio_size = <u64>1 << (kind & 7)
     h.mmio_signed = (kind & SIGNED) != 0
     h.mmio_store = store
-    h.mmio_value = value
+    h.mmio_value = value & (EVERY_BIT >> (64 - 8 * h.mmio_size))
     h.mmio_va = va
+    h.mmio_gva = h.fault_gva
     h.mmio_rd = ip.rd
     h.mmio_length = block_of(ip).side[ip.idx + 1].offset - block_of(ip).side[ip.idx].offset
 
@@ -80,11 +81,12 @@ cdef SLOW store_slow(HartState* h, Op* ip, i64 left, u64 va, int kind, Context* 
         device_access(h, ip, left, va, hpa, kind, True, value)
         return
     memcpy(host(h.mem, hpa), &value, first)
+    others_stored(h, hpa, first)
     dropped = stored(h.mem, hpa, first)
     if first < size:
         memcpy(host(h.mem, second), <u8*>&value + first, size - first)
+        others_stored(h, second, size - first)
         dropped |= stored(h.mem, second, size - first)
-    others_stored(h, hpa, size)
     if dropped:
         stop_after(h, ip, left)         # what comes next may have been dropped
     else:
@@ -92,7 +94,7 @@ cdef SLOW store_slow(HartState* h, Op* ip, i64 left, u64 va, int kind, Context* 
 
 
 cdef inline void others_stored(HartState* h, u64 hpa, u64 size) noexcept nogil:
-    """A store breaks the other harts' reservations on its bytes."""
+    """A store breaks the other harts' reservations on its bytes.  (Their frames have no write tags, see guard_reservations.)"""
     cdef int i
     if h.mem.n_harts == 1:
         return
@@ -223,7 +225,8 @@ cdef u8* atomic_place(HartState* h, Op* ip, i64 left, u64 size, int access, u64*
     cdef u64 va = h.x[ip.rs1]
     cdef int cause
     if va & (size - 1):
-        fault_plain(h, ip, left, CAUSE_LOAD_ADDRESS_MISALIGNED if access == LOAD else CAUSE_STORE_ADDRESS_MISALIGNED, va, True)
+        fault_plain(h, ip, left, CAUSE_LOAD_ADDRESS_MISALIGNED if access == LOAD else CAUSE_STORE_ADDRESS_MISALIGNED, va,
+                    (h.data_context.mode & CTX_V) != 0)
         return NULL
     cause = data_address(h, h.data_context, va, size, access, hpa)
     if cause == 0 and not in_ram(h.mem, hpa[0], size):

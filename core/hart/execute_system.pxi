@@ -9,7 +9,7 @@ cdef void op_ecall(HartState* h, Op* ip, i64 left) noexcept nogil:
 
 cdef void op_ebreak(HartState* h, Op* ip, i64 left) noexcept nogil:
     cdef Block* b = block_of(ip)
-    fault_plain(h, ip, left, CAUSE_BREAKPOINT, b.vpc + b.side[ip.idx].offset, True)
+    fault_plain(h, ip, left, CAUSE_BREAKPOINT, b.vpc + b.side[ip.idx].offset, h.virtual)
 
 
 cdef void op_wfi(HartState* h, Op* ip, i64 left) noexcept nogil:
@@ -106,23 +106,27 @@ cdef void guest_store(HartState* h, Op* ip, i64 left, int kind) noexcept nogil:
 
 
 cdef void guest_load_executable(HartState* h, Op* ip, i64 left, int kind) noexcept nogil:
-    """HLVX: execute permission takes the place of read permission, byte by byte where it crosses a page; never cached."""
+    """HLVX: execute permission takes the place of read permission, page by page where it crosses one; never cached."""
     cdef Context* c = guest_context(h, ip, left)
-    cdef u64 va = h.x[ip.rs1], size = <u64>1 << kind, hpa = 0, value = 0, at
+    cdef u64 va = h.x[ip.rs1], size = <u64>1 << kind, hpa = 0, value = 0, at = 0, piece
     cdef bint uniform = True
     cdef int cause
     if c == NULL:
         return
-    for at in range(size):
-        if at == 0 or (va + at) & OFFSET_MASK == 0:
-            cause = walk(h, c, va + at, LOAD, True, &hpa, &uniform)
-            if cause == 0 and (not pmp_allows(h, hpa, 1, FETCH, c.mode & CTX_PRIV, &uniform) or not in_ram(h.mem, hpa, 1)):
-                cause = CAUSE_LOAD_ACCESS_FAULT
-            if cause:
-                fault(h, ip, left, <u64>cause, va + at)
-                return
-        value |= <u64>host(h.mem, hpa)[0] << (8 * at)
-        hpa += 1
+    while at < size:
+        piece = PAGE_SIZE - ((va + at) & OFFSET_MASK)
+        if piece > size - at:
+            piece = size - at
+        cause = walk(h, c, va + at, LOAD, True, &hpa, &uniform)
+        if cause == 0 and not (pmp_allows(h, hpa, piece, FETCH, c.mode & CTX_PRIV, &uniform)
+                               and pmp_allows(h, hpa, piece, LOAD, c.mode & CTX_PRIV, &uniform)
+                               and in_ram(h.mem, hpa, piece)):
+            cause = CAUSE_LOAD_ACCESS_FAULT
+        if cause:
+            fault(h, ip, left, <u64>cause, va + at)
+            return
+        memcpy(<u8*>&value + at, host(h.mem, hpa), piece)
+        at += piece
     h.x[ip.rd] = value
     advance(h, ip, left)
 

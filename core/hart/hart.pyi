@@ -90,7 +90,8 @@ class Hart:
     def write_csr(self, number: int, value: int) -> None:
         """Write with WARL legalisation and all effects, no permission check (as M-mode would). KeyError if it does not exist or is read-only."""
     def set_irq(self, interrupt: int, level: bool) -> None:
-        """Drive an external interrupt wire into mip: 3 MSI, 7 MTI, 11 MEI, 9 SEI (ORed with the software-writable SEIP bit)."""
+        """Drive an external interrupt wire into mip: 3 MSI, 11 MEI, 9 SEI (ORed with the software-writable SEIP bit). The
+        timer's, MTI, is driven by mtimecmp alone."""
     mtimecmp: int         # CLINT comparator: MTIP = mtime >= mtimecmp; 2**64-1 = never
     mtime_offset: int     # added to steps // steps_per_tick
     # --- looking without side effects

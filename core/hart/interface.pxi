@@ -58,6 +58,7 @@ cdef Exit make_exit(HartState* h, int reason):
 
 
 @cython.final
+@cython.no_gc                   # it refers to its Memory only, which refers to nothing: no cycle runs through it
 cdef class Hart:
     cdef HartState* state
     cdef readonly Memory memory
@@ -133,10 +134,15 @@ cdef class Hart:
         with nogil:
             reason = run_loop(h)
         h.steps = steps_now(h)
-        if reason == REASON_BREAKPOINT:
-            h.step_over = True
+        self.clock_moved()
         self.mmio_waits = reason == REASON_MMIO
         return make_exit(h, reason)
+
+    cdef void clock_moved(self) noexcept:
+        """Outside a run, MTIP follows the clock and its comparator at once."""
+        self.state.stop = self.state.steps
+        self.state.left = 0
+        timer_update(self.state)
 
     def complete_mmio(self, u64 value=0):
         cdef HartState* h = self.state
@@ -149,6 +155,7 @@ cdef class Hart:
             h.x[h.mmio_rd] = extended(value & (EVERY_BIT >> (64 - 8 * h.mmio_size)), kind)
         h.pc += h.mmio_length
         h.steps += 1
+        self.clock_moved()
 
     def fault_mmio(self):
         cdef HartState* h = self.state
@@ -157,7 +164,7 @@ cdef class Hart:
         self.mmio_waits = False
         h.fault_guest = False
         h.fault_implicit = False
-        h.fault_gva = (h.data_context.mode & CTX_V) != 0
+        h.fault_gva = h.mmio_gva
         raise_exception(h, <u64>access_fault(STORE if h.mmio_store else LOAD), h.mmio_va)
 
     # ------------------------------------------------------------ state
@@ -169,7 +176,6 @@ cdef class Hart:
     @pc.setter
     def pc(self, u64 value):
         self.state.pc = value & ~<u64>1
-        self.state.step_over = False
 
     @property
     def privilege(self):
@@ -212,6 +218,7 @@ cdef class Hart:
     @steps.setter
     def steps(self, u64 value):
         self.state.steps = value
+        self.clock_moved()
 
     @property
     def idle_steps(self):
@@ -244,6 +251,7 @@ cdef class Hart:
     @mtimecmp.setter
     def mtimecmp(self, u64 value):
         self.state.mtimecmp = value
+        self.clock_moved()
 
     @property
     def mtime_offset(self):
@@ -252,6 +260,7 @@ cdef class Hart:
     @mtime_offset.setter
     def mtime_offset(self, u64 value):
         self.state.mtime_offset = value
+        self.clock_moved()
 
     @property
     def steps_per_tick(self):
@@ -294,8 +303,8 @@ cdef class Hart:
 
     def set_irq(self, int interrupt, level):
         cdef u64 bit = <u64>1 << interrupt
-        if interrupt not in (IRQ_MSI, IRQ_MTI, IRQ_MEI, IRQ_SEI):
-            raise ValueError(f"there is no wire for interrupt {interrupt}")
+        if interrupt not in (IRQ_MSI, IRQ_MEI, IRQ_SEI):
+            raise ValueError(f"there is no wire for interrupt {interrupt} (mtimecmp drives the timer's)")
         if level:
             self.state.lines |= bit
         else:
@@ -342,6 +351,7 @@ cdef class Hart:
         for i, address in enumerate(chosen):
             self.state.breakpoints[i] = address
         self.state.n_breakpoints = len(chosen)
+        hart_flush(self.state)      # no jump-cache entry may lead past one
 
     # ------------------------------------------------------------ counts
 

@@ -14,7 +14,7 @@ cdef bint sleep(HartState* h) noexcept nogil:
         h.waiting = False
         h.irq_check = True
         return True
-    wake = next_timer(h, now)
+    wake = next_timer(h, now) if h.csr[CSR_MIE] >> IRQ_MTI & 1 else EVERY_BIT
     if wake == EVERY_BIT:
         return False
     if wake > h.budget_end:
@@ -27,8 +27,7 @@ cdef bint sleep(HartState* h) noexcept nogil:
 
 cdef bint at_breakpoint(HartState* h) noexcept nogil:
     cdef int i
-    if h.step_over:
-        h.step_over = False
+    if h.pc == h.reported_pc and steps_now(h) == h.reported_step:
         return False
     for i in range(h.n_breakpoints):
         if h.breakpoints[i] == h.pc:
@@ -43,6 +42,8 @@ cdef int run_loop(HartState* h) noexcept nogil:
     now = h.steps
     set_stop(h, now)
     timer_update(h)
+    guard_reservations(h)
+    h.irq_check = True              # an interrupt that its host left pending is told again
     h.link_from = NULL
     while True:
         if h.left == 0:
@@ -69,6 +70,8 @@ cdef int run_loop(HartState* h) noexcept nogil:
         if h.irq_check and take_pending(h):
             continue
         if h.n_breakpoints and at_breakpoint(h):
+            h.reported_pc = h.pc
+            h.reported_step = steps_now(h)
             return REASON_BREAKPOINT
         b = block_find(h, h.n_breakpoints != 0)
         if b == NULL:

@@ -54,8 +54,9 @@ cdef enum:                      # kinds of access
 cdef enum:                      # frame flags: the frame feeds a cache, so stores to it take the slow path
     FRAME_CODE = 1              # decoded blocks derive from it
     FRAME_PT = 2                # cached translations derive from page-table entries in it
-    FRAME_FEEDS = 3
-    FRAME_WCACHED = 4           # some translation cache holds a write tag for it
+    FRAME_RESERVED = 4          # a hart that is not running holds a reservation in it
+    FRAME_FEEDS = 7
+    FRAME_WCACHED = 8           # some translation cache holds a write tag for it
 
 cdef enum:                      # what brought the run loop out of the handlers
     EVENT_NONE = 0
@@ -191,6 +192,7 @@ cdef struct HartState:
     u64 mmio_size
     u64 mmio_value
     u64 mmio_va
+    bint mmio_gva               # mmio_va is a guest virtual address
     bint mmio_store
     bint mmio_signed
     u64 mmio_rd
@@ -215,7 +217,8 @@ cdef struct HartState:
     # debugging
     int n_breakpoints
     u64 breakpoints[MAX_BREAKPOINTS]
-    bint step_over              # run past the breakpoint at pc once
+    u64 reported_pc             # the last breakpoint reported, and when: going on from there runs past it
+    u64 reported_step
     # one-instruction block for exact stops
     Block scratch
     Op scratch_ops[2]

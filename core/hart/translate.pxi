@@ -224,7 +224,7 @@ cdef int walk(HartState* h, Context* c, u64 va, int access, bint execute_as_read
     return 0
 
 
-cdef void tlb_fill(HartState* h, Context* c, u64 va, u64 hpa) noexcept nogil:
+cdef void tlb_fill(HartState* h, Context* c, u64 va, u64 hpa, int access) noexcept nogil:
     """Cache the translation that the last walk found, and make the entries it read feed the cache."""
     cdef MemState* mem = h.mem
     cdef TlbEntry* e = &c.tlb[(va >> PAGE_SHIFT) & (TLB_SIZE - 1)]
@@ -242,7 +242,7 @@ cdef void tlb_fill(HartState* h, Context* c, u64 va, u64 hpa) noexcept nogil:
     e.addend = <u64>host(mem, hpa & ~<u64>OFFSET_MASK) - page
     e.rtag = page if perms & PTE_R else EVERY_BIT
     e.xtag = page if perms & PTE_X else EVERY_BIT
-    if perms & PTE_W and not mem.flags[frame] & FRAME_FEEDS:
+    if perms & PTE_W and not mem.flags[frame] & FRAME_FEEDS and (access == STORE or mem.dirty[frame]):
         e.wtag = page
         mem.flags[frame] |= FRAME_WCACHED
         mem.dirty[frame] = 1
@@ -277,7 +277,7 @@ cdef int translate(HartState* h, Context* c, u64 va, u64 size, int access, u64* 
     if not pmp_allows(h, hpa[0], size, access, c.mode & CTX_PRIV, &uniform):
         return access_fault(access)
     if uniform and in_ram(h.mem, hpa[0], size):
-        tlb_fill(h, c, va, hpa[0])
+        tlb_fill(h, c, va, hpa[0], access)
     return 0
 
 

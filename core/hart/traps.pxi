@@ -10,10 +10,10 @@ cdef void raise_exception(HartState* h, u64 cause, u64 tval) noexcept nogil:
 
 
 cdef void raise_plain(HartState* h, u64 cause, u64 tval, bint gva) noexcept nogil:
-    """Leave an exception waiting that no translation raised; `gva`: tval is a virtual address of the mode's own."""
+    """Leave an exception waiting that no translation raised; `gva`: tval is a guest virtual address."""
     h.fault_guest = False
     h.fault_implicit = False
-    h.fault_gva = gva and h.virtual
+    h.fault_gva = gva
     raise_exception(h, cause, tval)
 
 
