@@ -1,0 +1,1 @@
+"""The subcommands of `hartvisor`, one file each."""

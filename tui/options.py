@@ -1,0 +1,76 @@
+"""Reading options and writing results: what several commands share."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ..core.errors import ImageError, OptionError
+from ..guest import GuestError, ImageInfo, image, image_info, images
+
+_SIZE = re.compile(r"(\d+)\s*([KMGT]?)(i?B)?", re.IGNORECASE)
+_SHIFTS = {"": 0, "K": 10, "M": 20, "G": 30, "T": 40}
+
+
+def parse_size(text: str, option: str) -> int:
+    """Bytes in "128M", "64K", "2G" or a plain number (powers of 1024). Raises OptionError."""
+    match = _SIZE.fullmatch(text.strip())
+    if match is None:
+        raise OptionError(f"{option} {text}: a size is a number with K, M or G behind it, such as 128M")
+    return int(match[1]) << _SHIFTS[match[2].upper()]
+
+
+def parse_number(text: str, option: str) -> int:
+    """A number written as 1000000, 1_000_000, 0x1000, 50M or 3G (here powers of 1000). Raises OptionError."""
+    match = re.fullmatch(r"(\d[\d_]*)([kMG])", text)
+    try:
+        if match is not None:
+            return int(match[1]) * {"k": 10**3, "M": 10**6, "G": 10**9}[match[2]]
+        value = int(text, 0)
+    except ValueError:
+        value = -1
+    if value < 0:
+        raise OptionError(f"{option} {text}: a number such as 5000000, 5M or 0x1000 is needed")
+    return value
+
+
+def find_image(name: str) -> tuple[Path, ImageInfo | None]:
+    """The ELF file that IMAGE means: a path if there is such a file or it looks like one, else a shipped guest.
+
+    Raises ImageError where it is neither.
+    """
+    path = Path(name)
+    shipped = any(info.name == name for info in images())
+    if not shipped and ("/" in name or path.suffix or path.exists()):
+        return path, None
+    try:
+        return image(name), image_info(name)
+    except GuestError as error:
+        raise ImageError(f"{name}: no such file, and {error}") from error
+
+
+def check_writable(target: str | None) -> None:
+    """Say before the work, not after it, that a result could not be written. Raises OptionError."""
+    if target is None or target == "-":
+        return
+    path = Path(target)
+    if path.is_dir() or not path.absolute().parent.is_dir():
+        raise OptionError(f"--json {target}: not a file that can be written; give a file in a folder that exists, or -")
+
+
+def write_json(target: str | None, result: Mapping[str, Any]) -> None:
+    """Write `result` to the file `target`, or to standard output for "-"; None writes nothing. Raises OptionError."""
+    if target is None:
+        return
+    text = json.dumps(result, indent=2) + "\n"
+    if target == "-":
+        sys.stdout.write(text)
+        return
+    try:
+        Path(target).write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise OptionError(f"--json {target}: {error.strerror}") from error
