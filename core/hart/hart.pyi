@@ -94,6 +94,9 @@ class Hart:
         timer's, MTI, is driven by mtimecmp alone."""
     mtimecmp: int         # CLINT comparator: MTIP = mtime >= mtimecmp; 2**64-1 = never
     mtime_offset: int     # added to steps // steps_per_tick
+    def fence(self) -> None:
+        """What a host does after changing page tables: SFENCE.VMA, HFENCE.VVMA and HFENCE.GVMA for all addresses. A precise hart holds
+        nothing that would need it; a stale one drops all its translations."""
     # --- looking without side effects
     def fetch_insn(self) -> int:
         """Bits of the instruction at pc under the present translation (0 where it cannot be fetched)."""

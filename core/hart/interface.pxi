@@ -311,6 +311,9 @@ cdef class Hart:
             self.state.lines &= ~bit
         self.state.irq_check = True
 
+    def fence(self):
+        hart_flush(self.state)
+
     # ------------------------------------------------------------ looking
 
     def fetch_insn(self):
