@@ -88,7 +88,12 @@ def compare(image: Image, config: VmConfig | None = None, *, budget: int | None 
 
 
 def _are_equal(one: Run, other: Run) -> bool:
-    return one.digests == other.digests and one.stop == other.stop and one.output == other.output
+    return one.digests == other.digests and _same_stop(one.stop, other.stop) and one.output == other.output
+
+
+def _same_stop(one: Stop, other: Stop) -> bool:
+    """Equal but for the detail, which may know more where the hypervisor sees more of the guest's traps."""
+    return one.reason is other.reason and one.steps == other.steps
 
 
 def _start(image: Image, config: VmConfig, typed: bytes, output: Callable[[bytes], None] = lambda data: None) -> Vm:
@@ -148,14 +153,14 @@ def _find_difference(image: Image, config: VmConfig, one: Run, other: Run, check
         # The state that differs lies within one checkpoint of the last equal one, or is in how the runs stopped.
         for _ in range(checkpoint_steps // stride + 1):
             stops = [vm.run(stride) for vm in vms]
-            if digest(vms[0]) != digest(vms[1]) or stops[0] != stops[1]:
+            if digest(vms[0]) != digest(vms[1]) or not _same_stop(*stops):
                 break
             last = vms[0].steps
         if stride == 1 or last == vms[0].steps:
             break
         step, checkpoint_steps = last, stride
     fields = difference_of(vms[0], vms[1])
-    if stops[0] != stops[1]:
+    if not _same_stop(*stops):
         fields["stop"] = (str(stops[0]), str(stops[1]))
     if not fields:
         fields["output"] = (one.output, other.output)

@@ -33,12 +33,17 @@ CYCLE: Final = BY_NAME["cycle"].number
 TIME: Final = BY_NAME["time"].number
 INSTRET: Final = BY_NAME["instret"].number
 
-_STATUS = BY_NAME["sstatus"]
-SSTATUS_SIE: Final = _STATUS.field("SIE").mask
-SSTATUS_SPIE: Final = _STATUS.field("SPIE").mask
-SSTATUS_SPP: Final = _STATUS.field("SPP").mask
-SSTATUS_SUM: Final = _STATUS.field("SUM").mask
-SSTATUS_MXR: Final = _STATUS.field("MXR").mask
+
+def field_mask(csr: str, field: str) -> int:
+    """The bits, in place, of a CSR's field, both by name."""
+    return next(row.mask for row in BY_NAME[csr].fields if row.name == field)
+
+
+SSTATUS_SIE: Final = field_mask("sstatus", "SIE")
+SSTATUS_SPIE: Final = field_mask("sstatus", "SPIE")
+SSTATUS_SPP: Final = field_mask("sstatus", "SPP")
+SSTATUS_SUM: Final = field_mask("sstatus", "SUM")
+SSTATUS_MXR: Final = field_mask("sstatus", "MXR")
 
 GUEST_CSRS: Final = (SSTATUS, SIE, STVEC, SCOUNTEREN, SENVCFG, SSCRATCH, SEPC, SCAUSE, STVAL, SIP, SATP)
 """The S-mode CSRs a guest sees, all of them state. (cycle, time and instret follow from the step counts.)"""

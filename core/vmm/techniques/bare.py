@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Final
 from ...hart import EXIT_MMIO, EXIT_WFI, HOST_M, Exit
 from ...isa import causes
 from ..csr_file import HartCsrs
-from ..exits import HANDLED, ExitHandler, ExitReason
+from ..exits import HANDLED, ExitHandler, ExitReason, reflected
 from ..sbi import call
 from ..traps import can_wake
-from ..walker import SUPERVISOR
+from ..walker import ACCESS_FAULT, LOAD, STORE, SUPERVISOR
 from .hosted import Hosted, open_machine
 
 if TYPE_CHECKING:
@@ -76,14 +76,15 @@ class Bare(Hosted):
     def _device_access(self, exit: Exit) -> None:
         hart, bus, exits = self.hart, self.vm.bus, self.vcpu.exits
         if exit.is_store:
-            exits[ExitReason.MMIO_STORE] += 1
             if bus.store(exit.address, exit.size, exit.value):
+                exits[ExitReason.MMIO_STORE] += 1
                 hart.complete_mmio()
                 return
         else:
-            exits[ExitReason.MMIO_LOAD] += 1
             value = bus.load(exit.address, exit.size)
             if value is not None:
+                exits[ExitReason.MMIO_LOAD] += 1
                 hart.complete_mmio(value)
                 return
+        exits[reflected(ACCESS_FAULT[STORE if exit.is_store else LOAD])] += 1
         hart.fault_mmio()

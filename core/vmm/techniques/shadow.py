@@ -8,11 +8,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from ...isa import causes
-from ...isa.csrs import BY_NAME
 from ...isa.paging import MODE_BARE, SV39
-from ..csr_file import SATP, VsCsrs
+from ..csr_file import SATP, VsCsrs, field_mask
 from ..shadow_pages import BARE_SUPERVISOR, BARE_USER, HARDWARE
-from ..walker import USER
+from ..walker import SUPERVISOR, USER
 from .hosted import csr_number
 from .shadow_paging import ShadowPaged
 
@@ -21,9 +20,8 @@ if TYPE_CHECKING:
     from ..vcpu import Vcpu
     from ..vm import Vm
 
-_HSTATUS: Final = BY_NAME["hstatus"]
-VTVM: Final = _HSTATUS.field("VTVM").mask
-VTW: Final = _HSTATUS.field("VTW").mask
+VTVM: Final = field_mask("hstatus", "VTVM")
+VTW: Final = field_mask("hstatus", "VTW")
 TIME_ONLY: Final = 2
 """hcounteren: H can offset time but not cycle and instret, so those exit (DESIGN: "Counters and time")."""
 
@@ -103,4 +101,5 @@ def enter_virtual(hart: Hart, hgatp: int, hstatus: int, hedeleg: int) -> None:
     hart.write_csr(csr_number("hideleg"), causes.HIDELEG_MASK)
     hart.write_csr(csr_number("hcounteren"), TIME_ONLY)
     hart.write_csr(csr_number("hstatus"), hart.read_csr(csr_number("hstatus")) & ~(VTVM | VTW) | hstatus)
+    hart.privilege = SUPERVISOR  # V=1 is for modes below M, where the hart begins
     hart.virtual = True

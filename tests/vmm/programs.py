@@ -1,0 +1,267 @@
+"""Random little kernels that do what hypervisors get wrong: page tables edited through aliases, SUM and MXR, bad addresses,
+misaligned and atomic accesses, CSRs of every kind, mode switches, interrupts. They need not make sense, only be the same everywhere.
+
+A program is a page of 4-byte instructions, mapped both for the supervisor (at its physical address) and for the user (at USER_CODE).
+Its trap handler, on a page of its own, folds the trap's facts into s9 and skips the instruction that trapped.
+"""
+
+from __future__ import annotations
+
+from random import Random
+
+HANDLER = 0x8020_0000
+CODE = 0x8020_1000
+ROOT = 0x8030_0000
+ROOT2 = 0x8030_1000
+MIDDLE = 0x8030_2000
+LEAVES = 0x8030_3000
+OTHER_LEAVES = 0x8030_4000
+DATA = 0x8031_0000  # eight pages
+ALIASES = 0x4000_0000  # what LEAVES maps: entry i is one of its pages
+USER_CODE = ALIASES + 0x1F_0000
+SV39 = 8 << 60
+
+V, R, W, X, U, G, A, D = (1 << bit for bit in range(8))
+
+FRAMES = (*range(DATA, DATA + 0x8000, 0x1000), ROOT, ROOT2, MIDDLE, LEAVES, OTHER_LEAVES, CODE, 0x1000_0000,
+          0x10_0000, 0x4000, 0x9000_0000, 1 << 45)
+GOOD_FLAGS = (R | W | X | A | D, R | W | A | D, R | A, R | X | A, X | A, R | W | A)
+REGISTERS = ("t0", "t1", "t2", "a0", "a1", "a2", "a3", "a4", "s2", "s3")
+POINTERS = ("s4", "s5", "s6")
+CSRS = ("sscratch", "sepc", "scause", "stval", "sie", "sip", "scounteren", "senvcfg", "cycle", "time", "instret", "hpmcounter3", "satp",
+        "stvec", "sstatus", "mstatus", "hstatus", "vsatp", "hgatp", "0x5a8", "0xf14")
+WIDTHS = ("b", "h", "w", "d")
+AMOS = ("swap", "add", "xor", "and", "or", "min", "max", "minu", "maxu")
+
+
+class Writer:
+    """Writes one program from a stream of random choices."""
+
+    def __init__(self, seed: int) -> None:
+        self.random = Random(seed)
+        self.lines: list[str] = []
+        self.labels = 0
+
+    def text(self, length: int) -> str:
+        """The whole guest, with about `length` random actions."""
+        self._begin()
+        for _ in range(length):
+            self.random.choices(
+                (self._compute, self._point, self._access, self._atomic, self._edit, self._csr, self._status, self._switch_space,
+                 self._fence, self._call, self._enter_user, self._enter_supervisor, self._odd),
+                (10, 12, 20, 8, 14, 8, 8, 3, 4, 4, 6, 4, 5))[0]()
+        self._emit("j start")
+        return "\n".join([*HANDLER_TEXT, f".org {CODE - HANDLER:#x}", *self.lines])
+
+    def _emit(self, *lines: str) -> None:
+        self.lines.extend(lines)
+
+    def _pick(self, *choices: str) -> str:
+        return self.random.choice(choices)
+
+    def _flags(self) -> int:
+        chance = self.random.random()
+        if chance < 0.75:
+            return V | self.random.choice(GOOD_FLAGS) | (U if self.random.random() < 0.5 else 0)
+        return self.random.randrange(1024)
+
+    def _pte(self) -> int:
+        frame = self.random.choice(FRAMES)
+        reserved = 1 << self.random.randrange(54, 64) if self.random.random() < 0.03 else 0
+        return frame >> 2 | self._flags() | reserved
+
+    def _begin(self) -> None:
+        """Map RAM for the supervisor, devices, the aliases, and the program for the user."""
+        ram = (0x8000_0000 >> 2) | V | R | W | X | A | D
+        if self.random.random() < 0.5:
+            self._store_pte(ROOT + 2 * 8, ram)
+        else:
+            self._store_pte(ROOT + 2 * 8, MIDDLE >> 2 | V)
+            for megapage in range(4):
+                self._store_pte(MIDDLE + megapage * 8, ram + (megapage << 19))
+        self._store_pte(ROOT2 + 2 * 8, ram)
+        devices = self.random.choice((0, U)) | V | R | W | A | D
+        self._store_pte(ROOT, devices)
+        self._store_pte(ROOT + 8, OTHER_LEAVES >> 2 | V)
+        self._store_pte(ROOT2 + 8, OTHER_LEAVES >> 2 | V)
+        self._store_pte(OTHER_LEAVES, LEAVES >> 2 | V)
+        for index in range(24):
+            self._store_pte(LEAVES + index * 8, self._pte())
+        self._store_pte(LEAVES + 0x1F0 * 8, CODE >> 2 | V | R | X | U | A)
+        self._emit(f"li t0, {HANDLER:#x}", "csrw stvec, t0", f"li t0, {SV39 | ROOT >> 12:#x}", "csrw satp, t0", "start:")
+        for pointer in POINTERS:
+            self._emit(f"li {pointer}, {self._address():#x}")
+
+    def _store_pte(self, gpa: int, pte: int) -> None:
+        self._emit(f"li t0, {gpa:#x}", f"li t1, {pte:#x}", "sd t1, 0(t0)")
+
+    def _address(self) -> int:
+        chance = self.random.random()
+        if chance < 0.5:
+            page = ALIASES + self.random.randrange(24) * 0x1000
+        elif chance < 0.8:
+            page = self.random.choice(FRAMES)
+        elif chance < 0.9:
+            page = self.random.choice((0x1000_0000, 0xC20_1000, 0xC00_0000, 0x10_0000, 0x200_0000))
+        else:
+            page = self.random.choice((0, 0x8100_0000, 0x8080_0000 - 0x1000, 1 << 38, 0xFFFF_FFFF_FFFF_F000, 0xFFFF_FFC0_0000_0000))
+        offset = self.random.choice((0, 8, 16, 0xFF8, 0xFFC, 0xFFE, 0xFFF, self.random.randrange(4096), 8 * self.random.randrange(24)))
+        return page + offset
+
+    # --- the actions
+
+    def _compute(self) -> None:
+        to, one, two = (self._pick(*REGISTERS) for _ in range(3))
+        name = self._pick("add", "sub", "xor", "mul", "sltu", "sll", "divu", "remw")
+        self._emit(f"{name} {to}, {one}, {two}")
+
+    def _point(self) -> None:
+        self._emit(f"li {self._pick(*POINTERS)}, {self._address():#x}")
+
+    def _access(self) -> None:
+        width, pointer, register = self._pick(*WIDTHS), self._pick(*POINTERS), self._pick(*REGISTERS)
+        offset = self.random.choice((0, 0, 0, 8, -8, 1, 4))
+        if self.random.random() < 0.5:
+            unsigned = "u" if width != "d" and self.random.random() < 0.5 else ""
+            self._emit(f"l{width}{unsigned} {register}, {offset}({pointer})")
+        else:
+            self._emit(f"s{width} {register}, {offset}({pointer})")
+
+    def _atomic(self) -> None:
+        width, pointer = self._pick("w", "d"), self._pick(*POINTERS)
+        one, two = self._pick(*REGISTERS), self._pick(*REGISTERS)
+        if self.random.random() < 0.6:
+            self._emit(f"andi {pointer}, {pointer}, {-4 if width == 'w' else -8}")
+        choice = self.random.random()
+        if choice < 0.3:
+            self._emit(f"lr.{width} {one}, ({pointer})")
+        elif choice < 0.6:
+            self._emit(f"sc.{width} {one}, {two}, ({pointer})")
+        elif choice < 0.75:
+            self._emit(f"lr.{width} {one}, ({pointer})", "nop", f"sc.{width} {one}, {two}, ({pointer})")
+        else:
+            self._emit(f"amo{self._pick(*AMOS)}.{width} {one}, {two}, ({pointer})")
+
+    def _edit(self) -> None:
+        """Store an entry into a table: at its physical address, or through whatever alias may map it."""
+        table = self.random.choices((LEAVES, OTHER_LEAVES, ROOT, MIDDLE), (30, 2, 1, 1))[0]
+        index = self.random.randrange(24)
+        base = table if self.random.random() < 0.7 else ALIASES + self.random.randrange(24) * 0x1000
+        if table == ROOT:
+            index = self.random.choice((0, 1))
+        elif table == MIDDLE:
+            index = self.random.choice((2, 3))
+        elif table == OTHER_LEAVES:
+            index = self.random.choice((0, 1))
+        value = self._pte()
+        if table == OTHER_LEAVES and self.random.random() < 0.8:
+            value = LEAVES >> 2 | V
+        name = self._pick("sd", "sd", "sd", "sw", "sb", "amoswap.d", "amoor.d")
+        register = self._pick(*REGISTERS[3:])
+        touch = (f"li s5, {ALIASES + 0x1000 * index + 8 * self.random.randrange(512):#x}", self._pick("ld t2, 0(s5)", "sd t2, 0(s5)"))
+        if self.random.random() < 0.6:
+            self._emit(*touch)  # so that something derives from the entry
+        self._emit(f"li s6, {base + 8 * index:#x}", f"li {register}, {value:#x}")
+        if name.startswith("amo"):
+            self._emit(f"{name} t2, {register}, (s6)")
+        else:
+            self._emit(f"{name} {register}, 0(s6)")
+        if self.random.random() < 0.6:
+            self._emit(*touch)
+
+    def _csr(self) -> None:
+        name, to, source = self._pick(*CSRS), self._pick("zero", *REGISTERS), self._pick("zero", *REGISTERS)
+        if name in ("satp", "stvec", "sstatus"):
+            self._emit(f"csrr {to}, {name}")
+            return
+        if self.random.random() < 0.5:
+            self._emit(f"{self._pick('csrrw', 'csrrs', 'csrrc')} {to}, {name}, {source}")
+        else:
+            self._emit(f"{self._pick('csrrwi', 'csrrsi', 'csrrci')} {to}, {name}, {self.random.randrange(32)}")
+
+    def _status(self) -> None:
+        """Flip SUM, MXR, SIE, SPIE or SPP."""
+        bit = self.random.choice((18, 18, 18, 19, 19, 1, 1, 5, 8))
+        self._emit(f"li t2, {1 << bit:#x}", f"{self._pick('csrs', 'csrs', 'csrc')} sstatus, t2")
+
+    def _switch_space(self) -> None:
+        value = self.random.choice((SV39 | ROOT >> 12, SV39 | ROOT2 >> 12, SV39 | 5 << 44 | ROOT >> 12, 0, 9 << 60))
+        self._emit(f"li t2, {value:#x}", "csrw satp, t2")
+
+    def _fence(self) -> None:
+        self._emit(self._pick("sfence.vma", "sfence.vma s4, x0", "sfence.vma x0, t0", "sfence.vma s5, t1", "fence.i", "fence"))
+
+    def _call(self) -> None:
+        kind = self.random.randrange(5)
+        if kind == 0:  # TIME: soon
+            self._emit("rdtime a0", f"addi a0, a0, {self.random.randrange(30)}", "li a7, 0x54494D45", "li a6, 0", "ecall",
+                       "li t2, 0x20", "csrs sie, t2")
+        elif kind == 1:  # IPI to ourselves
+            self._emit("li a0, 1", "li a1, 0", "li a7, 0x735049", "li a6, 0", "ecall", "csrsi sie, 2")
+        elif kind == 2:  # DBCN read or write, of what may be a table
+            address = self.random.choice((*FRAMES, 0x8080_0000 - 4)) + 8 * self.random.randrange(24)
+            self._emit(f"li a0, {self.random.randrange(20)}", f"li a1, {address:#x}", "li a2, 0", "li a7, 0x4442434E",
+                       f"li a6, {self.random.randrange(4)}", "ecall")
+        elif kind == 3:  # anything at all, but the calls that end or suspend the program
+            self._emit(f"li a7, {self.random.choice((0x10, 1, 2, 3, 0x52464E43, 0x99)):#x}", f"li a6, {self.random.randrange(8)}", "ecall")
+        else:
+            self._emit("csrsi sip, 2", "csrsi sie, 2")
+
+    def _enter_user(self) -> None:
+        """Go on in U-mode, on the other mapping of this very page."""
+        self.labels += 1
+        label = f"user{self.labels}"
+        self._emit("li t2, 0x100", "csrc sstatus, t2", f"li t2, {USER_CODE - CODE:#x}", f"la t1, {label}", "li t0, 0xfff", "and t1, t1, t0",
+                   f"li t0, {USER_CODE:#x}", "or t1, t1, t0", "csrw sepc, t1", "sret", f"{label}:")
+
+    def _enter_supervisor(self) -> None:
+        """An ecall with s11 set: the handler comes back in S-mode, at the physical address."""
+        self._emit("li s11, 1", "li a7, 0x10", "li a6, 3", "ecall", "li s11, 0")
+
+    def _odd(self) -> None:
+        """What traps, what waits, and what must not work."""
+        self._emit(self._pick("ebreak", ".word 0", ".word 0xffffffff", "mret", "rdcycle t0", "rdinstret t1", "wfi", "sret",
+                              "hfence.gvma x0, x0", "hlv.w t0, (s4)", "csrw cycle, t0", "ecall", "hsv.d t0, (s5)", "sfence.vma"))
+
+
+# s9 gathers; s10, s8, s7 are the handler's. Exceptions: skip 4 bytes. Fetch faults, and ecalls with s11 set: on to the
+# supervisor's mapping. Interrupts: mask what came, so that it does not come again at once.
+HANDLER_TEXT = """
+    .word 0x00000013
+    csrr s10, scause
+    csrr s8, sepc
+    slli s9, s9, 1
+    xor s9, s9, s10
+    add s9, s9, s8
+    csrr s7, stval
+    xor s9, s9, s7
+    bltz s10, interrupt
+    addi s8, s8, 4
+    li s7, 12
+    beq s10, s7, recover
+    li s7, 1
+    beq s10, s7, recover
+    li s7, 8
+    bne s10, s7, done
+    beqz s11, done
+recover:
+    li s7, 0xfff
+    and s8, s8, s7
+    li s7, 0x80201000
+    or s8, s8, s7
+    li s7, 0x100
+    csrs sstatus, s7
+done:
+    csrw sepc, s8
+    sret
+interrupt:
+    csrci sip, 2
+    li s7, 0x20
+    csrc sie, s7
+    sret
+""".strip().splitlines()
+
+
+def program(seed: int, length: int = 60) -> str:
+    """The program of this seed, as assembly for HANDLER; its entry is CODE."""
+    return Writer(seed).text(length)

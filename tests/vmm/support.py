@@ -1,0 +1,46 @@
+"""What the hypervisor's tests share: guests from assembly text, and runs of one guest under every technique side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from hartvisor.core.isa.assembler import assemble
+from hartvisor.core.machine.loader import Image, Segment
+from hartvisor.core.machine.memory_map import MIB, RAM_BASE
+from hartvisor.core.vmm.compare import COMPARED, difference_of
+from hartvisor.core.vmm.config import VmConfig
+from hartvisor.core.vmm.digest import digest
+from hartvisor.core.vmm.vm import Vm
+
+ENTRY = RAM_BASE + 0x20_0000
+MEMORY = 8 * MIB
+
+
+def guest(text: str, base: int = ENTRY) -> Image:
+    """An image of the assembly `text`, loaded and entered at `base`."""
+    code = assemble(text, base).code
+    return Image("test guest", base, (Segment(base, code, len(code)),), b"")
+
+
+def start(image: Image | str, technique: str, *, output: Callable[[bytes], None] = lambda data: None, policy: str = "cached",
+          steps_per_tick: int = 10, typed: bytes = b"", tlb: str = "precise") -> Vm:
+    """A small VM with the guest (an image or assembly text), at its first instruction."""
+    config = VmConfig(technique=technique, memory=MEMORY, policy=policy, steps_per_tick=steps_per_tick, tlb=tlb)
+    vm = Vm(config, guest(image) if isinstance(image, str) else image, output)
+    vm.console.type(typed)
+    return vm
+
+
+def assert_equivalent(image: Image | str, steps: int, stride: int = 1, *, policy: str = "cached",
+                      techniques: Sequence[str] = COMPARED, typed: bytes = b"") -> list[Vm]:
+    """Run the guest under each technique, `stride` steps at a time, and compare all that a guest can see; return the VMs."""
+    vms = [start(image, technique, policy=policy, typed=typed) for technique in techniques]
+    while vms[0].steps < steps:
+        stops = [vm.run(min(stride, steps - vm.steps)) for vm in vms]
+        digests = [digest(vm) for vm in vms]
+        for technique, vm, found, stop in zip(techniques, vms, digests, stops, strict=True):
+            assert found == digests[0], f"{technique} at step {vms[0].steps}: {difference_of(vms[0], vm)}"
+            assert stop[::2] == stops[0][::2], f"{technique}: {stop}, but {stops[0]}"
+        if stops[0].reason.value not in ("budget", "guest-fault"):
+            break
+    return vms
