@@ -1,6 +1,7 @@
 # make demo     set up a private environment, build, and compare one guest under all techniques
 # make test     the same set-up plus the test tools, then the whole test suite (PYTEST_ARGS="-k name" narrows it)
-# make oracles  install QEMU, RISC-V binutils and GDB (Debian packages), which many tests compare with
+# make oracles  install QEMU, RISC-V binutils and GDB (Debian packages), which many tests compare with, and newer ones of
+#               the first two from Debian trixie into the user's cache folder (HARTVISOR_ORACLES chooses another)
 # make clean    remove what was built; the environment's packages stay
 #
 # PYTHON chooses the interpreter (3.11 to 3.14) the environment is made with, VENV its folder.

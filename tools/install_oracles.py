@@ -6,6 +6,12 @@ import os
 import shutil
 import subprocess
 import sys
+from pathlib import Path
+
+if __package__ in (None, ""):  # run as a script, as make does
+    sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from tools import trixie_oracles
 
 PACKAGES = {
     "qemu-system-riscv64": "qemu-system-misc",
@@ -13,19 +19,41 @@ PACKAGES = {
     "riscv64-linux-gnu-objdump": "binutils-riscv64-linux-gnu",
     "gdb-multiarch": "gdb-multiarch",
 }
-"""Program name to the Debian package that holds it."""
+"""Program name to the Debian package that holds it, for what the system itself is asked to install."""
+
+
+def find_program(name: str) -> str | None:
+    """The path of an oracle, by its name here; None where it is not installed."""
+    return trixie_oracles.find(name) if name in trixie_oracles.PROGRAMS else shutil.which(name)
 
 
 def missing_programs() -> list[str]:
-    """The names in `PACKAGES` that are not on PATH."""
-    return [name for name in PACKAGES if shutil.which(name) is None]
+    """The oracles that are not installed."""
+    return [name for name in (*PACKAGES, *trixie_oracles.PROGRAMS) if find_program(name) is None]
 
 
 def main() -> int:
     """Install what is missing; return the exit status, 1 with one clear line where that cannot be done."""
-    missing = missing_programs()
+    if not missing_programs():
+        print("oracles: all present:", ", ".join((*PACKAGES, *trixie_oracles.PROGRAMS)))
+        return 0
+    return _install_packages() or _install_privately()
+
+
+def _install_privately() -> int:
+    """Newer programs than the system's, in a folder of their own."""
+    if trixie_oracles.missing():
+        try:
+            trixie_oracles.install()
+        except trixie_oracles.InstallError as error:
+            return _fail(str(error))
+    return 0
+
+
+def _install_packages() -> int:
+    """What the system's own packages hold, which root must install."""
+    missing = [name for name in PACKAGES if find_program(name) is None]
     if not missing:
-        print("oracles: all present:", ", ".join(PACKAGES))
         return 0
     lacking = f"{', '.join(missing)} missing"
     packages = sorted({PACKAGES[name] for name in missing})
@@ -42,7 +70,7 @@ def main() -> int:
     # A machine that never ran `apt-get update` has no package lists; one that did may still install if this fails.
     subprocess.run(update, check=False)
     installed = subprocess.run(command, check=False)
-    still_missing = missing_programs()
+    still_missing = [name for name in missing if find_program(name) is None]
     if installed.returncode != 0 or still_missing:
         return _fail(f"apt-get could not install {', '.join(packages)}; see its message above, then {by_hand}")
     return 0
