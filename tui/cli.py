@@ -1,6 +1,7 @@
 """The `hartvisor` command: what its subcommands are, and how a mistake ends.
 
-A user's mistake is one line on standard error and exit status 2; Ctrl-C is 130; a reader that closed our output is no error.
+A user's mistake is one line on standard error and exit status 2; Ctrl-C is 130; a reader that closed our output is no
+error.
 """
 
 from __future__ import annotations
@@ -14,7 +15,11 @@ from typing import Annotated
 import typer
 
 from ..core.errors import HartvisorError
-from .commands import asm, compare, disasm, images, run
+from .commands.asm import asm
+from .commands.compare import compare
+from .commands.disasm import disasm
+from .commands.images import images
+from .commands.run import run
 
 EXIT_MISTAKE = 2
 EXIT_INTERRUPTED = 130
@@ -25,17 +30,18 @@ _ClickException: type[Exception] = _UsageError.__bases__[0]
 
 app = typer.Typer(
     name="hartvisor",
-    help="A virtual machine monitor you can see through: one unmodified guest, virtualized three ways, on one deterministic machine.",
+    help="A virtual machine monitor you can see through: one unmodified guest, virtualized three ways, "
+    "on one deterministic machine.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command("run")(run.run)
-app.command("compare")(compare.compare)
-app.command("images")(images.images)
-app.command("disasm")(disasm.disasm)
-app.command("asm")(asm.asm)
+app.command("run")(run)
+app.command("compare")(compare)
+app.command("images")(images)
+app.command("disasm")(disasm)
+app.command("asm")(asm)
 
 
 def _show_version(wanted: bool) -> None:
@@ -77,7 +83,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _mistake(message: str) -> int:
     """Tell the user, in one line."""
-    print("hartvisor: " + " ".join(message.split()), file=sys.stderr)
+    print("hartvisor: " + " ".join(message.replace("Value error, ", "").split()), file=sys.stderr)
     return EXIT_MISTAKE
 
 

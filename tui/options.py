@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ..core.errors import ImageError, OptionError
+from ..core.errors import ConfigError, ImageError, OptionError
+from ..core.vmm.config import VmConfig
 from ..guest import GuestError, ImageInfo, image, image_info, images
 
 _SIZE = re.compile(r"(\d+)\s*([KMGT]?)(i?B)?", re.IGNORECASE)
@@ -36,6 +37,14 @@ def parse_number(text: str, option: str) -> int:
     if value < 0:
         raise OptionError(f"{option} {text}: a number such as 5000000, 5M or 0x1000 is needed")
     return value
+
+
+def make_config(memory: str, **settings: Any) -> VmConfig:
+    """A VM of `memory` (as --memory has it) and `settings`. Raises OptionError."""
+    try:
+        return VmConfig(memory=parse_size(memory, "--memory"), **settings)
+    except ConfigError as error:
+        raise OptionError(f"--memory {memory}: {error}") from error
 
 
 def find_image(name: str) -> tuple[Path, ImageInfo | None]:

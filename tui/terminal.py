@@ -1,8 +1,8 @@
 """The guest's console on the user's terminal, or on a pipe.
 
-On a terminal, keys go to the guest as they are typed (raw mode, so Ctrl-C too); ctrl-a is ours. On a pipe the guest gets the next
-bytes when it asks for input and has none left: then the run does not depend on when the bytes came, and the same
-input gives the same run.
+On a terminal, keys go to the guest as they are typed (raw mode, so Ctrl-C too); ctrl-a is ours. On a pipe the guest
+gets the next bytes when it asks for input and has none left: then the run does not depend on when the bytes came, and
+the same input gives the same run.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ class Pipe:
     def read(self) -> bytes:
         """The next bytes, waited for; b"" at the end of the input."""
         if not select.select([self._descriptor], [], [], PATIENCE)[0]:
-            print("hartvisor: the guest waits for input from the pipe on standard input (</dev/null: no input)", file=sys.stderr)
+            print("hartvisor: the guest waits for input piped to us (</dev/null: there is none)", file=sys.stderr)
         return os.read(self._descriptor, CHUNK)
 
 

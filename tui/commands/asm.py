@@ -12,17 +12,26 @@ from ...core.errors import OptionError
 from ...core.isa.assembler import Program, assemble
 from ...core.machine.elf_writer import elf_file
 from ..options import parse_number, write_json
+from ..parameters import JsonOption
 
 KERNEL_BASE = "0x80200000"
 
 
+SourceArgument = Annotated[str, typer.Argument(metavar="FILE", help="Assembly source; - is standard input.")]
+OutputOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--output", "-o", metavar="FILE", help="An ELF file for `hartvisor run` (flat code if FILE ends in .bin)."
+    ),
+]
+BaseOption = Annotated[str, typer.Option("--base", metavar="ADDRESS", help="Address of the first byte.")]
+
+
 def asm(
-    source: Annotated[str, typer.Argument(metavar="FILE", help="Assembly source; - is standard input.")],
-    output: Annotated[
-        Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write an ELF file that `hartvisor run` takes (or flat code, if FILE ends in .bin).")
-    ] = None,
-    base: Annotated[str, typer.Option("--base", metavar="ADDRESS", help="Address of the first byte.")] = KERNEL_BASE,
-    json: Annotated[str | None, typer.Option("--json", metavar="FILE", help="Write code, symbols and lines as JSON; - is standard output.")] = None,
+    source: SourceArgument,
+    output: OutputOption = None,
+    base: BaseOption = KERNEL_BASE,
+    json: JsonOption = None,
 ) -> None:
     """Assemble FILE. Without --output, print a listing: address, bytes, source line."""
     text, name = _read(source)
@@ -35,8 +44,9 @@ def asm(
         except OSError as error:
             raise OptionError(f"--output {output}: {error.strerror}") from error
     if json is not None:
-        write_json(json, {"base": program.base, "code": program.code.hex(), "symbols": dict(program.symbols),
-                          "lines": {str(address): line for address, line in program.lines.items()}})
+        lines = {str(address): line for address, line in program.lines.items()}
+        symbols = dict(program.symbols)
+        write_json(json, {"base": program.base, "code": program.code.hex(), "symbols": symbols, "lines": lines})
     elif output is None:
         _print_listing(program, text.splitlines())
 
@@ -55,6 +65,6 @@ def _read(source: str) -> tuple[str, str]:
 def _print_listing(program: Program, lines: list[str]) -> None:
     starts = sorted(program.lines)
     for start, end in zip(starts, [*starts[1:], program.base + len(program.code)], strict=True):
-        code = program.code[start - program.base:end - program.base]
+        code = program.code[start - program.base : end - program.base]
         shown = code.hex(" ", 2) if len(code) <= 8 else code[:8].hex(" ", 2) + " …"
         print(f"{start:#012x}  {shown:<22}  {lines[program.lines[start] - 1].strip()}")

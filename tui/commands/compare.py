@@ -9,31 +9,45 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from ...core.errors import ConfigError, OptionError
+from ...core.errors import OptionError
 from ...core.machine.loader import load_image
 from ...core.vmm.compare import CHECKPOINT_STEPS, COMPARED, Comparison
 from ...core.vmm.compare import compare as compare_runs
-from ...core.vmm.config import VmConfig
-from ..options import check_writable, find_image, parse_number, parse_size, write_json
-from .run import PolicyName, TlbName
+from ..options import check_writable, find_image, make_config, parse_number, write_json
+from ..parameters import (
+    AppendOption,
+    BudgetOption,
+    JsonOption,
+    MemoryOption,
+    PolicyName,
+    PolicyOption,
+    TlbName,
+    TlbOption,
+)
 
 DEFAULT_IMAGE = "kernel"
+CompareImage = Annotated[
+    str, typer.Argument(metavar="IMAGE", help="A shipped guest's name or a path to an ELF file.", show_default=True)
+]
+CheckpointOption = Annotated[
+    str, typer.Option("--checkpoint", metavar="N", help="Compare the states every N steps.")
+]
 
 
 def compare(
-    image: Annotated[str, typer.Argument(metavar="[IMAGE]", help="A shipped guest's name or a path to an ELF file.")] = DEFAULT_IMAGE,
-    memory: Annotated[str, typer.Option(metavar="SIZE", help="Guest RAM.")] = "128M",
-    append: Annotated[str | None, typer.Option(metavar="TEXT", help="The kernel's command line; a shipped guest's default is its workload.")] = None,
-    budget: Annotated[str | None, typer.Option(metavar="N", help="Stop each run after exactly N steps (5000000, 5M, 2G).")] = None,
-    checkpoint: Annotated[str, typer.Option(metavar="N", help="Compare states every N steps.")] = str(CHECKPOINT_STEPS),
-    shadow_policy: Annotated[PolicyName, typer.Option(help="What keeps shadow tables right: write-protected guest tables, or a flush at every fence.")] = PolicyName.CACHED,
-    tlb: Annotated[TlbName, typer.Option(help="stale keeps translations as long as the manual allows, to expose missing fences.")] = TlbName.PRECISE,
-    json: Annotated[str | None, typer.Option("--json", metavar="FILE", help="Write the comparison as JSON; - is standard output.")] = None,
+    image: CompareImage = DEFAULT_IMAGE,
+    memory: MemoryOption = "128M",
+    append: AppendOption = None,
+    budget: BudgetOption = None,
+    checkpoint: CheckpointOption = str(CHECKPOINT_STEPS),
+    shadow_policy: PolicyOption = PolicyName.CACHED,
+    tlb: TlbOption = TlbName.PRECISE,
+    json: JsonOption = None,
 ) -> None:
-    """Run IMAGE bare and under the three techniques; compare exits and costs, and prove that the guest could not tell.
+    """Run IMAGE bare and under the three techniques, side by side, and prove that the guest could not tell.
 
     The guest-visible state (registers, CSRs, memory, devices, clock) must be equal at every checkpoint and at the end.
-    Exit status 1 if it is not.
+    A shipped guest runs its workload. Exit status 1 if the states are not equal.
     """
     path, info = find_image(image)
     check_writable(json)
@@ -41,23 +55,19 @@ def compare(
     every = parse_number(checkpoint, "--checkpoint")
     if every < 1:
         raise OptionError(f"--checkpoint {checkpoint}: at least 1 step")
-    bootargs = append if append is not None else (info.workload or info.append) if info is not None else ""
     if limit is None and info is not None and not info.powers_off:
         raise OptionError(f"{image} never powers off; say how far to run it, such as --budget 1M")
-    try:
-        config = VmConfig(memory=parse_size(memory, "--memory"), append=bootargs, policy=shadow_policy.value, tlb=tlb.value)
-    except ConfigError as error:
-        raise OptionError(f"--memory {memory}: {error}") from error
+    bootargs = append if append is not None else (info.workload or info.append) if info is not None else ""
+    config = make_config(memory, append=bootargs, policy=shadow_policy.value, tlb=tlb.value)
     loaded = load_image(path)
-    with Progress(TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[steps]}"), TimeElapsedColumn(),
-                  console=Console(stderr=True), transient=True) as progress:
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[steps]}"), TimeElapsedColumn())
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         tasks = {name: progress.add_task(name, total=None, steps="", start=False) for name in COMPARED}
 
         def show(technique: str, steps: int) -> None:
-            task = tasks[technique]
-            if not progress.tasks[task].started:
-                progress.start_task(task)
-            progress.update(task, completed=steps, total=limit, steps=f"{steps / 1e6:.1f} M steps")
+            progress.start_task(tasks[technique])
+            progress.update(tasks[technique], completed=steps, total=limit, steps=f"{steps / 1e6:.1f} M steps")
 
         found = compare_runs(loaded, config, budget=limit, checkpoint_steps=every, progress=show)
     result = found.as_json() | {"image": image}
@@ -70,7 +80,7 @@ def compare(
 
 def print_comparison(result: dict[str, Any], found: Comparison) -> None:
     """The table, and the verdict under it."""
-    console = Console()
+    console = Console(highlight=False)
     runs: dict[str, dict[str, Any]] = result["techniques"]
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column(result["image"])
@@ -84,27 +94,28 @@ def print_comparison(result: dict[str, Any], found: Comparison) -> None:
     row("instructions", *(f"{run['instructions']:,}" for run in runs.values()))
     row("the guest's own traps", *(f"{run['guest_traps']:,}" for run in runs.values()))
     row("exits", *(f"{run['exits_total']:,}" for run in runs.values()), style="bold")
-    reasons = sorted({reason for run in runs.values() for reason in run["exits"]},
-                     key=lambda reason: -max(run["exits"].get(reason, 0) for run in runs.values()))
-    for reason in reasons:
+    reasons = {reason: max(run["exits"].get(reason, 0) for run in runs.values())
+               for run in runs.values() for reason in run["exits"]}
+    for reason in sorted(reasons, key=lambda reason: -reasons[reason]):
         row("  " + reason, *(f"{run['exits'][reason]:,}" if reason in run["exits"] else "·" for run in runs.values()))
     row("TLB misses", *(f"{run['tlb_misses']:,}" for run in runs.values()))
-    row("page-table reads per walk", *(f"{run['walk_reads'] / run['walks']:.1f}" if run["walks"] else "·" for run in runs.values()))
+    row("page-table reads per walk",
+        *(f"{run['walk_reads'] / run['walks']:.1f}" if run["walks"] else "·" for run in runs.values()))
     row("host seconds (CPU)", *(f"{run['seconds']:.2f}" for run in runs.values()))
     console.print(table)
     console.print()
     if found.equivalent:
         stops = {f"{run.stop.reason.value}: {run.stop.detail}" for run in found.runs.values()}
         console.print(f"[bold]equivalent[/bold]: guest-visible state equal at {result['checkpoints']:,} checkpoints "
-                      f"({result['checkpoint_steps']:,} steps apart) and at the end ({'; '.join(stops)})", highlight=False)
+                      f"({result['checkpoint_steps']:,} steps apart) and at the end ({'; '.join(stops)})")
         return
     difference = found.difference
-    console.print("[bold]NOT equivalent[/bold]", highlight=False)
+    console.print("[bold]NOT equivalent[/bold]")
     if difference is not None:
         one, other = difference.techniques
-        console.print(f"{one} and {other} first differ in the step after {difference.step:,}:", highlight=False)
+        console.print(f"{one} and {other} first differ in the step after {difference.step:,}:")
         shown = list(difference.fields.items())
         for field, (mine, theirs) in shown[:20]:
             console.print(f"  {field}: {one} {mine}, {other} {theirs}", highlight=False, markup=False)
         if len(shown) > 20:
-            console.print(f"  and {len(shown) - 20} more", highlight=False)
+            console.print(f"  and {len(shown) - 20} more")

@@ -13,17 +13,28 @@ from ...core.isa.decoder import length
 from ...core.isa.disassembler import disassemble
 from ...core.machine.loader import CodeRange, Image, load_image
 from ..options import find_image, parse_number, write_json
+from ..parameters import JsonOption
+
+FileArgument = Annotated[
+    str, typer.Argument(metavar="FILE", help="An ELF file, a shipped guest's name, or flat code with --raw.")
+]
+RawOption = Annotated[
+    str | None, typer.Option("--raw", metavar="ADDRESS", help="FILE is flat code for this address, not an ELF file.")
+]
+SymbolOption = Annotated[str | None, typer.Option("--symbol", metavar="NAME", help="Only this function.")]
+StartOption = Annotated[str | None, typer.Option("--start", metavar="ADDRESS", help="Only from this address.")]
+StopOption = Annotated[str | None, typer.Option("--stop", metavar="ADDRESS", help="Only below this address.")]
 
 
 def disasm(
-    image: Annotated[str, typer.Argument(metavar="FILE", help="An ELF file, a shipped guest's name, or flat code with --raw.")],
-    raw: Annotated[str | None, typer.Option("--raw", metavar="ADDRESS", help="FILE is flat code for this address, not an ELF file.")] = None,
-    symbol: Annotated[str | None, typer.Option("--symbol", metavar="NAME", help="Only this function.")] = None,
-    start: Annotated[str | None, typer.Option("--start", metavar="ADDRESS", help="Only from this address.")] = None,
-    stop: Annotated[str | None, typer.Option("--stop", metavar="ADDRESS", help="Only below this address.")] = None,
+    image: FileArgument,
+    raw: RawOption = None,
+    symbol: SymbolOption = None,
+    start: StartOption = None,
+    stop: StopOption = None,
     no_aliases: Annotated[bool, typer.Option("--no-aliases", help="Print addi x0, x0, 0 rather than nop.")] = False,
     numeric: Annotated[bool, typer.Option("--numeric", help="Print x10 rather than a0.")] = False,
-    json: Annotated[str | None, typer.Option("--json", metavar="FILE", help="Write the instructions as JSON; - is standard output.")] = None,
+    json: JsonOption = None,
 ) -> None:
     """Disassemble the code of FILE, with its symbols, in objdump's notation."""
     ranges, symbols = _read(image, raw)
@@ -79,9 +90,9 @@ def _instructions(code: CodeRange) -> Iterator[tuple[int, int]]:
     """(address, bits) of one instruction after the other; a cut-off end comes out as what is left of it."""
     offset = 0
     while offset + 2 <= len(code.data):
-        half = int.from_bytes(code.data[offset:offset + 2], "little")
+        half = int.from_bytes(code.data[offset : offset + 2], "little")
         size = length(half)
         if offset + size > len(code.data):
             size = 2
-        yield code.address + offset, int.from_bytes(code.data[offset:offset + size], "little")
+        yield code.address + offset, int.from_bytes(code.data[offset : offset + size], "little")
         offset += size

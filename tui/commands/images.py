@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-import typer
 from rich.console import Console
 from rich.table import Table
 
 from ...guest import images as shipped_images
 from ..options import write_json
+from ..parameters import JsonOption
 
 
-def images(
-    json: Annotated[str | None, typer.Option("--json", metavar="FILE", help="Write the list as JSON; - is standard output.")] = None,
-) -> None:
+def images(json: JsonOption = None) -> None:
     """List the guests that ship; any of their names can be given where a command takes an IMAGE."""
     rows = shipped_images()
     if json is not None:

@@ -3,83 +3,72 @@
 from __future__ import annotations
 
 import os
-import sys
 import time
-from enum import Enum
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from ...core.errors import ConfigError, OptionError
 from ...core.machine.loader import load_image
-from ...core.vmm.config import VmConfig
 from ...core.vmm.digest import digest
 from ...core.vmm.exits import labelled
 from ...core.vmm.stop import Stop, StopReason
 from ...core.vmm.vm import Vm
-from ..options import check_writable, find_image, parse_number, parse_size, write_json
+from ..options import check_writable, find_image, make_config, parse_number, write_json
+from ..parameters import (
+    AppendOption,
+    BudgetOption,
+    ImageArgument,
+    JsonOption,
+    MemoryOption,
+    PolicyName,
+    PolicyOption,
+    TechniqueName,
+    TechniqueOption,
+    TlbName,
+    TlbOption,
+)
 from ..terminal import Keyboard, Pipe, raw_terminal
 
+STDIN, STDOUT, STDERR = 0, 1, 2
+
 SLICE = 2_000_000
-"""Steps between two looks at the keyboard, a few hundredths of a second at most; cutting a run into slices changes nothing in it."""
+"""Steps between two looks at the keyboard: a few hundredths of a second. Slices change nothing in a run."""
 
 TICKS_PER_SECOND = 10_000_000
 MAX_NAP = 0.05
 """Seconds that a guest asleep on a terminal makes us sleep at a time."""
 
 
-class TechniqueName(str, Enum):
-    """What --technique takes."""
-
-    DEPRIVILEGED = "deprivileged"
-    SHADOW = "shadow"
-    TWO_STAGE = "two-stage"
-    BARE = "bare"
-
-
-class PolicyName(str, Enum):
-    """What --shadow-policy takes."""
-
-    CACHED = "cached"
-    FLUSH = "flush"
-
-
-class TlbName(str, Enum):
-    """What --tlb takes."""
-
-    PRECISE = "precise"
-    STALE = "stale"
-
-
 def run(
-    image: Annotated[str, typer.Argument(metavar="IMAGE", help="A shipped guest's name (see `hartvisor images`) or a path to an ELF file.")],
-    technique: Annotated[TechniqueName, typer.Option(help="How the guest is virtualized; bare: not at all.")] = TechniqueName.DEPRIVILEGED,
-    memory: Annotated[str, typer.Option(metavar="SIZE", help="Guest RAM.")] = "128M",
-    append: Annotated[str | None, typer.Option(metavar="TEXT", help="The kernel's command line.")] = None,
-    budget: Annotated[str | None, typer.Option(metavar="N", help="Stop after exactly N steps (5000000, 5M, 2G).")] = None,
-    shadow_policy: Annotated[PolicyName, typer.Option(help="What keeps shadow tables right: write-protected guest tables, or a flush at every fence.")] = PolicyName.CACHED,
-    tlb: Annotated[TlbName, typer.Option(help="stale keeps translations as long as the manual allows, to expose missing fences.")] = TlbName.PRECISE,
-    json: Annotated[str | None, typer.Option("--json", metavar="FILE", help="Write the summary as JSON; - is standard output (the console then goes to standard error).")] = None,
+    image: ImageArgument,
+    technique: TechniqueOption = TechniqueName.DEPRIVILEGED,
+    memory: MemoryOption = "128M",
+    append: AppendOption = None,
+    budget: BudgetOption = None,
+    shadow_policy: PolicyOption = PolicyName.CACHED,
+    tlb: TlbOption = TlbName.PRECISE,
+    json: JsonOption = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No summary at the end.")] = False,
 ) -> None:
-    """Run IMAGE in a VM with its console on the terminal: ctrl-a x quits, ctrl-a h helps. Piped input is typed to the guest."""
+    """Run IMAGE in a VM, its console on the terminal: ctrl-a x quits, ctrl-a h helps.
+
+    Piped standard input is typed to the guest. The console goes to standard output (to standard error with --json -),
+    the exit summary to standard error. Exit status 1 if the guest got stuck or reported failure.
+    """
     path, info = find_image(image)
     check_writable(json)
     limit = parse_number(budget, "--budget") if budget is not None else None
     bootargs = append if append is not None else info.append if info is not None else ""
-    console = sys.stderr.fileno() if json == "-" else sys.stdout.fileno()
-    try:
-        config = VmConfig(technique=technique.value, memory=parse_size(memory, "--memory"), append=bootargs,
-                          policy=shadow_policy.value, tlb=tlb.value)
-    except ConfigError as error:
-        raise OptionError(f"--memory {memory}: {error}") from error
+    console = STDERR if json == "-" else STDOUT
+    config = make_config(
+        memory, technique=technique.value, append=bootargs, policy=shadow_policy.value, tlb=tlb.value
+    )
     vm = Vm(config, load_image(path), lambda data: _write(console, data))
     started = time.process_time()
-    stop = _run_on_terminal(vm, limit) if os.isatty(0) else _run_on_pipe(vm, limit)
-    seconds = time.process_time() - started
-    result = summary(vm, image, stop, seconds)
+    stop = _run_on_terminal(vm, limit) if os.isatty(STDIN) else _run_on_pipe(vm, limit)
+    result = summary(vm, image, stop, time.process_time() - started)
     write_json(json, result)
     if not quiet and json != "-":
         print_summary(result)
@@ -89,35 +78,39 @@ def run(
 
 def _write(descriptor: int, data: bytes) -> None:
     while data:
-        data = data[os.write(descriptor, data):]
+        data = data[os.write(descriptor, data) :]
+
+
+def _slice(vm: Vm, limit: int | None) -> int:
+    return SLICE if limit is None else min(SLICE, limit - vm.steps)
 
 
 def _run_on_pipe(vm: Vm, limit: int | None) -> Stop:
     """Run to the end with piped input; a guest that sleeps for want of input gets some, if there is any left."""
-    pipe = Pipe(0)
-    vm.console.refill = pipe.read
+    vm.console.refill = Pipe(STDIN).read
     while True:
-        stop = vm.run(SLICE if limit is None else min(SLICE, limit - vm.steps))
+        before = vm.steps
+        stop = vm.run(_slice(vm, limit))
         if stop.reason is StopReason.BUDGET and (limit is None or vm.steps < limit):
             continue
-        if stop.reason is StopReason.ASLEEP and vm.console.refill is not None and vm.console.waiting:
+        if stop.reason is StopReason.ASLEEP and vm.console.waiting and vm.steps > before:
             continue
         return stop
 
 
 def _run_on_terminal(vm: Vm, limit: int | None) -> Stop | None:
     """Run with the user at the keyboard, until the guest ends or ctrl-a x (None)."""
-    with raw_terminal(0) as keyboard:
+    with raw_terminal(STDIN) as keyboard:
         while True:
             idle = vm.hart.idle_steps
-            stop = vm.run(SLICE if limit is None else min(SLICE, limit - vm.steps))
-            napped = (vm.hart.idle_steps - idle) / vm.config.steps_per_tick / TICKS_PER_SECOND
+            stop = vm.run(_slice(vm, limit))
             if stop.reason is StopReason.ASLEEP:
                 if not _wait_for_key(vm, keyboard):
                     return None
                 continue
             if stop.reason is not StopReason.BUDGET or vm.steps == limit:
                 return stop
+            napped = (vm.hart.idle_steps - idle) / vm.config.steps_per_tick / TICKS_PER_SECOND
             vm.console.type(keyboard.read(min(napped, MAX_NAP)))
             if keyboard.wants_quit:
                 return None
@@ -135,18 +128,18 @@ def _wait_for_key(vm: Vm, keyboard: Keyboard) -> bool:
 
 def summary(vm: Vm, image: str, stop: Stop | None, seconds: float) -> dict[str, Any]:
     """What a run was, as JSON: the same for the same input but for `seconds`."""
-    vcpu = vm.vcpus[0]
+    reason, detail = (stop.reason.value, stop.detail) if stop else ("quit", "ctrl-a x")
     return {
         "image": image,
         "technique": vm.config.technique,
         "memory": vm.config.memory,
         "append": vm.config.append,
-        "stop": {"reason": stop.reason.value, "detail": stop.detail} if stop else {"reason": "quit", "detail": "ctrl-a x"},
+        "stop": {"reason": reason, "detail": detail},
         "steps": vm.steps,
         "instructions": vm.instructions,
         "idle_steps": vm.hart.idle_steps,
         "guest_traps": vm.hart.guest_traps,
-        "exits": labelled(vcpu.exits),
+        "exits": labelled(vm.vcpus[0].exits),
         "walks": vm.hart.walks,
         "walk_reads": vm.hart.walk_reads,
         "tlb_misses": vm.hart.tlb_misses,
@@ -157,11 +150,14 @@ def summary(vm: Vm, image: str, stop: Stop | None, seconds: float) -> dict[str, 
 
 def print_summary(result: dict[str, Any]) -> None:
     """The exit summary, on standard error, so that standard output is the guest's alone."""
-    console = Console(stderr=True)
+    console = Console(stderr=True, highlight=False)
     stop = result["stop"]
-    console.print(f"\n[bold]{stop['reason']}[/bold]: {stop['detail']}", highlight=False)
-    console.print(f"{result['technique']}: {result['steps']:,} steps, {result['instructions']:,} instructions, "
-                  f"{result['guest_traps']:,} traps of the guest's own, {result['seconds']} s of CPU", highlight=False)
+    detail = stop["detail"].removeprefix(f"{stop['reason']}: ")
+    console.print(f"\n[bold]{stop['reason']}[/bold]: {detail}")
+    console.print(
+        f"{result['technique']}: {result['steps']:,} steps, {result['instructions']:,} instructions, "
+        f"{result['guest_traps']:,} traps of the guest's own, {result['seconds']} s of CPU"
+    )
     exits = result["exits"]
     table = Table(box=None, pad_edge=False, header_style="bold", show_edge=False)
     table.add_column("exit")

@@ -1,0 +1,64 @@
+"""Arguments and options that several commands take, said once."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+JSON_HELP = "Write the result as JSON; - is standard output."
+
+
+class TechniqueName(StrEnum):
+    """What --technique takes."""
+
+    DEPRIVILEGED = "deprivileged"
+    SHADOW = "shadow"
+    TWO_STAGE = "two-stage"
+    BARE = "bare"
+
+
+class PolicyName(StrEnum):
+    """What --shadow-policy takes."""
+
+    CACHED = "cached"
+    FLUSH = "flush"
+
+
+class TlbName(StrEnum):
+    """What --tlb takes."""
+
+    PRECISE = "precise"
+    STALE = "stale"
+
+
+ImageArgument = Annotated[
+    str,
+    typer.Argument(metavar="IMAGE", help="A shipped guest's name (see `hartvisor images`) or a path to an ELF file."),
+]
+TechniqueOption = Annotated[
+    TechniqueName, typer.Option("--technique", help="How the guest is virtualized; bare: not at all.")
+]
+MemoryOption = Annotated[str, typer.Option("--memory", metavar="SIZE", help="Guest RAM.")]
+AppendOption = Annotated[
+    str | None,
+    typer.Option("--append", metavar="TEXT", help="The kernel's command line; a shipped guest has its own default."),
+]
+BudgetOption = Annotated[
+    str | None, typer.Option("--budget", metavar="N", help="Stop after exactly N steps (5000000, 5M, 2G).")
+]
+PolicyOption = Annotated[
+    PolicyName,
+    typer.Option(
+        "--shadow-policy",
+        help="What keeps shadow tables right: write-protected guest tables, or a flush at every fence.",
+    ),
+]
+TlbOption = Annotated[
+    TlbName,
+    typer.Option(
+        "--tlb", help="stale keeps translations as long as the manual allows, to expose missing fences."
+    ),
+]
+JsonOption = Annotated[str | None, typer.Option("--json", metavar="FILE", help=JSON_HELP)]
