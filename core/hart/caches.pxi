@@ -122,8 +122,8 @@ cdef void stale_fence(HartState* h, bint virtual, bint any_va, u64 va, bint any_
             e = &c.tlb[(va >> PAGE_SHIFT) & (TLB_SIZE - 1)]
             if (va & ~<u64>OFFSET_MASK) in (e.rtag, e.wtag, e.xtag):
                 memset(e, 0xFF, sizeof(TlbEntry))
-                h.epoch += 1
-                c.epoch = h.epoch
+            h.epoch += 1                # the jump cache may know code of the page whose entry has long made room
+            c.epoch = h.epoch
     h.fetch_epoch = h.fetch_context.epoch
 
 

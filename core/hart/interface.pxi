@@ -316,28 +316,34 @@ cdef class Hart:
 
     # ------------------------------------------------------------ looking
 
+    cdef int look(self, u64 va, int access, u64* hpa) noexcept:
+        """Walk and check as an access of one byte would, leaving no trace, not even in a waiting exception."""
+        cdef HartState* h = self.state
+        cdef Context* c = h.fetch_context if access == FETCH else h.data_context
+        cdef bint uniform = True, guest = h.fault_guest, implicit = h.fault_implicit, gva = h.fault_gva
+        cdef u64 gpa = h.fault_gpa
+        cdef int cause = walk(h, c, va, access, False, hpa, &uniform)
+        if cause == 0 and not pmp_allows(h, hpa[0], 1, access, c.mode & CTX_PRIV, &uniform):
+            cause = access_fault(access)
+        h.fault_guest, h.fault_implicit, h.fault_gva, h.fault_gpa = guest, implicit, gva, gpa
+        return cause
+
     def fetch_insn(self):
         cdef HartState* h = self.state
         cdef u64 hpa = 0, second = 0
-        cdef bint uniform = True
         cdef u32 bits
-        if walk(h, h.fetch_context, h.pc, FETCH, False, &hpa, &uniform) or not in_ram(h.mem, hpa, 2):
+        if self.look(h.pc, FETCH, &hpa) or not in_ram(h.mem, hpa, 2):
             return 0
         bits = bits_at(h, hpa)
         if bits & 3 == 3 and h.pc & OFFSET_MASK == PAGE_SIZE - 2:
-            if walk(h, h.fetch_context, h.pc + 2, FETCH, False, &second, &uniform) or not in_ram(h.mem, second, 2):
+            if self.look(h.pc + 2, FETCH, &second) or not in_ram(h.mem, second, 2):
                 return 0
             bits |= <u32>(<u16*>host(h.mem, second))[0] << 16
         return bits
 
     def translate(self, u64 va, int access):
-        cdef HartState* h = self.state
-        cdef Context* c = h.fetch_context if access == FETCH else h.data_context
         cdef u64 hpa = 0
-        cdef bint uniform = True
-        cdef int cause = walk(h, c, va, access, False, &hpa, &uniform)
-        if cause == 0 and not pmp_allows(h, hpa, 1, access, c.mode & CTX_PRIV, &uniform):
-            cause = access_fault(access)
+        cdef int cause = self.look(va, access, &hpa)
         if cause:
             return 0, cause
         return hpa, 0

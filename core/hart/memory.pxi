@@ -94,17 +94,17 @@ cdef class Memory:
         if length:
             stored_outside(&self.state, hpa, length)
 
-    def load(self, u64 hpa, u64 size):
+    def load(self, hpa, u64 size):
         cdef u64 value = 0
-        cdef u64 offset = hpa - self.state.base
+        cdef u64 offset = <u64>(hpa & 0xFFFFFFFFFFFFFFFF) - self.state.base
         if size > 8 or offset > self.state.size - size:
             self.at(hpa, size)
             raise ValueError(f"loads are of 1 to 8 bytes, not {size}")
         memcpy(&value, self.state.ram + offset, size)
         return value
 
-    def store(self, u64 hpa, u64 size, u64 value):
-        cdef u64 offset = hpa - self.state.base
+    def store(self, hpa, u64 size, u64 value):
+        cdef u64 offset = <u64>(hpa & 0xFFFFFFFFFFFFFFFF) - self.state.base
         if size > 8 or offset > self.state.size - size:
             self.at(hpa, size)
             raise ValueError(f"stores are of 1 to 8 bytes, not {size}")

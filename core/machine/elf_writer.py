@@ -19,7 +19,10 @@ PAGE = 4096
 
 
 def elf_file(code: bytes, base: int, entry: int, symbols: Mapping[str, int]) -> bytes:
-    """An executable with `code` at address `base` (gpa and gva alike), started at `entry`; `symbols` are name to address."""
+    """An executable with `code` at address `base` (gpa and gva alike), started at `entry`.
+
+    symbols: address by name.
+    """
     names = b"\0"
     table = struct.pack(SYM, 0, 0, 0, 0, 0, 0)
     for name, address in sorted(symbols.items(), key=lambda item: item[1]):
@@ -33,8 +36,9 @@ def elf_file(code: bytes, base: int, entry: int, symbols: Mapping[str, int]) -> 
     section_names_at = names_at + len(names)
     sections_at = section_names_at + len(section_names) + -(section_names_at + len(section_names)) % 8
     ident = b"\x7fELF" + bytes([2, 1, EV_CURRENT]) + bytes(9)
-    header = struct.pack(EHDR, ident, ET_EXEC, EM_RISCV, EV_CURRENT, entry, struct.calcsize(EHDR), sections_at, EF_RISCV_RVC,
-                         struct.calcsize(EHDR), struct.calcsize(PHDR), 1, struct.calcsize(SHDR), 5, 4)
+    header = struct.pack(
+        EHDR, ident, ET_EXEC, EM_RISCV, EV_CURRENT, entry, struct.calcsize(EHDR), sections_at, EF_RISCV_RVC,
+        struct.calcsize(EHDR), struct.calcsize(PHDR), 1, struct.calcsize(SHDR), 5, 4)
     program = struct.pack(PHDR, PT_LOAD, PF_RWX, code_at, base, base, len(code), len(code), PAGE)
     sections = b"".join((
         struct.pack(SHDR, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0),
@@ -46,5 +50,5 @@ def elf_file(code: bytes, base: int, entry: int, symbols: Mapping[str, int]) -> 
     data = bytearray(sections_at)
     for at, part in ((0, header), (len(header), program), (code_at, code), (table_at, table), (names_at, names),
                      (section_names_at, section_names)):
-        data[at:at + len(part)] = part
+        data[at : at + len(part)] = part
     return bytes(data) + sections
