@@ -97,6 +97,8 @@ cdef bint op_place(HartState* h, Op* op, u32 bits, u64 offset) noexcept nogil:
     elif ENDS_BLOCK[d.op]:
         if PC_RELATIVE[d.op]:
             op.imm = d.imm + <i32>offset
+        if not h.enabled[EXT_ZCA]:
+            require_aligned_target(op, &d)
         return True
     return False
 

@@ -8,7 +8,7 @@ cdef enum:                      # answers of csr_check
 
 
 cdef inline bint csr_exists(HartState* h, u32 number) noexcept nogil:
-    return CSR_EXISTS[number] == 1 or (CSR_EXISTS[number] == 2 and h.has_h)
+    return h.has_csr[number] != 0
 
 
 cdef int counter_check(HartState* h, u32 number) noexcept nogil:
@@ -53,9 +53,7 @@ cdef int csr_check(HartState* h, u32 number, bint write) noexcept nogil:
 
 cdef inline u32 csr_alias(HartState* h, u32 number) noexcept nogil:
     """With V=1 the supervisor's numbers name the VS copies, where there is one."""
-    if h.virtual and number >> 8 == 1 and CSR_EXISTS[number + 0x100] == 2:
-        return number + 0x100
-    return number
+    return CSR_TWIN[number] if h.virtual and CSR_TWIN[number] else number
 
 
 cdef extern from *:
@@ -136,7 +134,7 @@ cdef void inhibit_write(HartState* h, u64 value, u64 steps) noexcept nogil:
     """mcountinhibit: a counter that stops keeps its value, one that starts goes on from it."""
     cdef u64 cycle = counter(h, CSR_MCYCLE, cycles_at(h, steps))
     cdef u64 retired = counter(h, CSR_MINSTRET, retired_at(h, steps))
-    csr_mask_write(h, CSR_MCOUNTINHIBIT, value, CSR_MASK[CSR_MCOUNTINHIBIT])
+    csr_mask_write(h, CSR_MCOUNTINHIBIT, value, h.csr_mask[CSR_MCOUNTINHIBIT])
     counter_write(h, CSR_MCYCLE, cycle, cycles_at(h, steps))
     counter_write(h, CSR_MINSTRET, retired, retired_at(h, steps))
 
@@ -149,7 +147,7 @@ cdef void atp_write(HartState* h, u32 number, u64 value) noexcept nogil:
         if number == CSR_SATP or h.virtual:
             return
         value = (value & ~<u64>SATP_MODE) | (h.csr[number] & SATP_MODE)
-    csr_mask_write(h, number, value, CSR_MASK[number])
+    csr_mask_write(h, number, value, h.csr_mask[number])
     contexts_update(h)
 
 
@@ -160,7 +158,7 @@ cdef void pmp_write(HartState* h, u32 number, u64 value) noexcept nogil:
     if number < CSR_PMPADDR0:
         first = 8 * ((<int>number - CSR_PMPCFG0) >> 1)
         for i in range(8):
-            config = value >> (8 * i) & CSR_MASK[number] & 0xFF
+            config = value >> (8 * i) & h.csr_mask[number] & 0xFF
             if pmp_config(h, first + i) & PMP_L:
                 config = pmp_config(h, first + i)
             elif config & (PMP_R | PMP_W) == PMP_W:
@@ -173,7 +171,7 @@ cdef void pmp_write(HartState* h, u32 number, u64 value) noexcept nogil:
             return
         if i + 1 < PMP_ENTRIES and pmp_config(h, i + 1) & PMP_L and pmp_config(h, i + 1) & PMP_A == PMP_A_TOR:
             return
-        csr_mask_write(h, number, value, CSR_MASK[number])
+        csr_mask_write(h, number, value, h.csr_mask[number])
     pmp_update(h)
     forget_translations(h.mem)
 
@@ -189,11 +187,9 @@ cdef void status_write(HartState* h, u64 value, u64 mask) noexcept nogil:
 
 cdef void csr_write(HartState* h, u32 number, u64 value, u64 steps_after) noexcept nogil:
     """Write a CSR with all effects; `steps_after` is the clock when the writing instruction has retired."""
-    cdef u64 mask = CSR_MASK[number]
-    if not h.has_h:
-        mask &= ~CSR_H_BITS[number]
+    cdef u64 mask = h.csr_mask[number]
     if number == CSR_SSTATUS:
-        status_write(h, value, CSR_MASK[CSR_SSTATUS])
+        status_write(h, value, h.csr_mask[CSR_SSTATUS])
     elif number == CSR_MSTATUS:
         status_write(h, value, mask)
     elif number == CSR_VSSTATUS:

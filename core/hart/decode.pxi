@@ -27,6 +27,7 @@ cdef struct Row:
     u32 nonzero                 # 0, or bits of which one at least must be set
     i32 op
     int form
+    u8 extension
 
 cdef struct Bucket:             # rows that can match, most specific first, by the bits all encodings share
     int n
@@ -40,13 +41,10 @@ cdef Bucket HALVES[32]                     # by quadrant and funct3
 cdef u32 ROW_MATCH[N_OPS]
 cdef handler_t HANDLERS[N_OPS]
 cdef u64 DECODED[N_OPS]
-cdef u8 NEEDS_H[N_OPS]
+cdef u8 OP_EXTENSION[N_OPS]
 cdef u8 ENDS_BLOCK[N_OPS]
 cdef u8 PC_RELATIVE[N_OPS]
-cdef u64 CSR_MASK[4096]
-cdef u64 CSR_RESET[4096]
-cdef u64 CSR_H_BITS[4096]
-cdef u8 CSR_EXISTS[4096]                   # 1: always, 2: only with the hypervisor extension
+cdef u16 CSR_TWIN[4096]                    # the VS register that stands in for it where V=1, or 0
 
 
 cdef inline i32 extract(Operand* operand, u32 bits) noexcept nogil:
@@ -60,7 +58,8 @@ cdef inline i32 extract(Operand* operand, u32 bits) noexcept nogil:
 
 
 cdef bint decode(HartState* h, u32 bits, Decoded* d) noexcept nogil:
-    """Find the row of an instruction and its operands; False if it is none of this hart's."""
+    """Find the row of an instruction and its operands; False if it is none of this hart's.  A hint of an extension that the hart lacks
+    is what it is without it: the row that matches next."""
     cdef Bucket* bucket
     cdef Row* row
     cdef int i
@@ -71,9 +70,8 @@ cdef bint decode(HartState* h, u32 bits, Decoded* d) noexcept nogil:
         bucket = &HALVES[(bits & 3) << 3 | (bits >> 13 & 7)]
     for i in range(bucket.n):
         row = &ROWS[bucket.rows[i]]
-        if bits & row.mask == row.match and (row.nonzero == 0 or bits & row.nonzero):
-            if NEEDS_H[row.op] and not h.has_h:
-                return False
+        if bits & row.mask == row.match and (row.nonzero == 0 or bits & row.nonzero) \
+                and h.enabled[row.extension] and h.enabled[OP_EXTENSION[row.op]]:
             d.op = row.op
             d.rd = <u8>extract(&FORMATS[row.form][0], bits)
             d.rs1 = <u8>extract(&FORMATS[row.form][1], bits)
@@ -84,13 +82,13 @@ cdef bint decode(HartState* h, u32 bits, Decoded* d) noexcept nogil:
 
 
 cdef int add_row(tuple row) except -1:
-    """File one (match, mask, op, format, nonzero) row under every bucket it can match."""
+    """File one (match, mask, op, format, nonzero, extension) row under every bucket it can match."""
     global N_ROWS
     cdef Row* r = &ROWS[N_ROWS]
     cdef Bucket* bucket
     cdef u32 key, base
     cdef int i
-    r.match, r.mask, r.op, r.form, r.nonzero = row
+    r.match, r.mask, r.op, r.form, r.nonzero, r.extension = row
     if r.match & 3 == 3:
         for i in range(256):
             key = <u32>(i >> 3) << 2 | <u32>(i & 7) << 12
@@ -127,20 +125,16 @@ cdef int load_tables() except -1:
                 operand.target[j] = target
     for row in hart_tables.op_rows():
         ROW_MATCH[row[2]] = row[0]
-        add_row(row + (0,))
+        add_row(row)
     for row in hart_tables.compressed_rows():
         add_row(row)
-    for i, instruction in enumerate(instructions.OPS):
-        NEEDS_H[i] = instruction.extension == "H"
+    for i, extension in enumerate(hart_tables.op_extensions()):
+        OP_EXTENSION[i] = extension
     for op in (OP_JAL, OP_BEQ, OP_BNE, OP_BLT, OP_BGE, OP_BLTU, OP_BGEU):
         PC_RELATIVE[op] = 1
         ENDS_BLOCK[op] = 1
     for op in (OP_JALR, OP_ECALL, OP_EBREAK, OP_SRET, OP_MRET, OP_WFI):
         ENDS_BLOCK[op] = 1
-    for number, mask, reset, needs_h, _ in hart_tables.csr_rows():
-        CSR_MASK[number] = mask
-        CSR_RESET[number] = reset
-        CSR_EXISTS[number] = 2 if needs_h else 1
-    for number, bits in hart_tables.csr_h_bits():
-        CSR_H_BITS[number] = bits
+    for number, twin in hart_tables.csr_twins():
+        CSR_TWIN[number] = twin
     return 0

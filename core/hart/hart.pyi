@@ -55,13 +55,15 @@ HOST_HS: int           # bit: HS-mode is played by Python
 class Hart:
     """One hart. Not thread-safe; `run` releases the GIL.
 
-    memory: its RAM. hart_id: mhartid. has_h: misa.H (False = no hypervisor extension: its CSRs and instructions are illegal).
+    memory: its RAM. hart_id: mhartid. isa: the names of its extensions, a closed set as core.isa.extensions makes it (None: all that
+    are implemented); harts of one memory have the same. has_h=False takes H away from it.
     hosts: HOST_* bits. steps_per_tick: mtime advances by one every so many steps.  tlb: "precise" | "stale".
     """
 
-    def __init__(self, memory: Memory, *, hart_id: int = 0, has_h: bool = True, hosts: int = 0,
+    def __init__(self, memory: Memory, *, hart_id: int = 0, isa: frozenset[str] | None = None, has_h: bool = True, hosts: int = 0,
                  steps_per_tick: int = ..., tlb: str = "precise") -> None: ...
     memory: Memory
+    isa: frozenset[str]
     # --- the run loop
     def run(self, budget: int) -> Exit:
         """Run at most `budget` steps. A trap to a hosted mode leaves pc, privilege and GPRs as the guest had them (the faulting

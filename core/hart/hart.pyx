@@ -5,7 +5,7 @@ One translation unit, in parts: the hot path must not cross a module's border.  
 
 cimport cython
 
-from ..isa import hart_tables, instructions
+from ..isa import extensions, hart_tables
 
 include "isa_constants.pxi"
 include "state.pxi"
@@ -13,6 +13,7 @@ include "memory.pxi"
 include "caches.pxi"
 include "translate.pxi"
 include "decode.pxi"
+include "aligned.pxi"
 include "blocks.pxi"
 include "traps.pxi"
 include "csr.pxi"

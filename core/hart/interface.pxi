@@ -62,12 +62,18 @@ cdef Exit make_exit(HartState* h, int reason):
 cdef class Hart:
     cdef HartState* state
     cdef readonly Memory memory
+    cdef readonly frozenset isa
     cdef bint mmio_waits
 
-    def __cinit__(self, Memory memory not None, *, hart_id=0, has_h=True, hosts=0, steps_per_tick=DEFAULT_STEPS_PER_TICK,
-                  tlb="precise"):
+    def __cinit__(self, Memory memory not None, *, hart_id=0, isa=None, has_h=True, hosts=0,
+                  steps_per_tick=DEFAULT_STEPS_PER_TICK, tlb="precise"):
         cdef HartState* h
-        cdef int i
+        if isa is None:
+            isa = extensions.DEFAULT_ISA
+        if not has_h:
+            isa = extensions.without(isa, "H")
+        if memory.state.n_harts and memory.isa != isa:
+            raise ValueError("harts of one memory share its decoded code, and so must have the same extensions")
         if tlb not in ("precise", "stale"):
             raise ValueError(f"tlb is 'precise' or 'stale', not {tlb!r}")
         if steps_per_tick < 1:
@@ -82,19 +88,25 @@ cdef class Hart:
         h.jump = <Jump*>calloc(JUMP_SIZE, sizeof(Jump))
         if h.contexts == NULL or h.jump == NULL:
             raise MemoryError("cannot allocate a hart's caches")
+        if memory.isa != isa:
+            code_reset(&memory.state)
         self.memory = memory
+        self.isa = memory.isa = isa
         h.mem = &memory.state
         h.hart_id = hart_id
-        h.has_h = has_h
+        h.has_h = "H" in isa
         h.hosts = hosts
         h.steps_per_tick = steps_per_tick
         h.stale = tlb == "stale"
         h.mtimecmp = EVERY_BIT
         h.reservation = EVERY_BIT
         h.privilege = M_MODE
-        for i in range(4096):
-            h.csr[i] = CSR_RESET[i] if has_h else CSR_RESET[i] & ~CSR_H_BITS[i]
-        h.csr[CSR_MIDELEG] = CSR_RESET[CSR_MIDELEG] if has_h else 0
+        for number in hart_tables.extension_ids(isa):
+            h.enabled[number] = 1
+        for number, mask, reset in hart_tables.csr_rows(isa):
+            h.has_csr[number] = 1
+            h.csr_mask[number] = mask
+            h.csr[number] = reset
         h.generation = 1
         h.data_context = h.fetch_context = h.contexts
         if hosts & HOST_M_BIT:                  # a hosted M-mode has opened physical memory to those below it
@@ -175,7 +187,7 @@ cdef class Hart:
 
     @pc.setter
     def pc(self, u64 value):
-        self.state.pc = value & ~<u64>1
+        self.state.pc = value & ~<u64>(1 if self.state.enabled[EXT_ZCA] else 3)
 
     @property
     def privilege(self):

@@ -16,6 +16,7 @@ DEFAULT_RAM_BASE = 0x80000000
 
 cdef class Memory:
     cdef MemState state
+    cdef frozenset isa          # of the harts on it, which share decoded code; None while there was none
 
     def __cinit__(self, size, base=DEFAULT_RAM_BASE):
         cdef MemState* mem = &self.state

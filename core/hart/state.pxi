@@ -224,6 +224,9 @@ cdef struct HartState:
     Op scratch_ops[2]
     Side scratch_side[3]
     u64 csr[4096]
+    u64 csr_mask[4096]          # bits that software can change by plain masking
+    u8 has_csr[4096]
+    u8 enabled[N_EXTENSIONS]    # by extension id: which this hart has
 
 cdef struct MemState:
     u8* ram

@@ -46,7 +46,7 @@ _EXACT = 0xFFFF
 
 
 def _row(name: str, form: Format, match: int, mask: int, syntax: str, expands: str, nonzero: str = "") -> Instruction:
-    return Instruction(name, form, match, mask, "C", syntax, UNPRIVILEGED, expands, nonzero)
+    return Instruction(name, form, match, mask, "Zca", syntax, UNPRIVILEGED, expands, nonzero)
 
 
 COMPRESSED_ROWS: tuple[Instruction, ...] = (

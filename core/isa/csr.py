@@ -11,7 +11,7 @@ XLEN_MASK = (1 << 64) - 1
 class Field:
     """Bits `hi` down to `lo` of a CSR. `writable`: software can change them by writing the CSR.
 
-    `extension` is "H" for bits that read as zero without the hypervisor extension, else "".
+    `extension` names the one without which the bits read as zero ("" if they are always there).
     """
 
     name: str
@@ -34,7 +34,7 @@ class Csr:
     `write_mask` holds the bits that software can change by plain masking; what else a write does (WARL values, aliases,
     locked PMP entries) is the hart's code. `reset` is the value after reset, read-only bits included. `vs_twin` names
     the VS register that stands in for this one in VS-mode ("" if none). `extension` is what it belongs to ("" for the
-    privileged base).
+    privileged base; registers of HS and VS need H besides).
     """
 
     number: int
@@ -51,10 +51,13 @@ class Csr:
         """Whether any write is illegal: bits 11:10 of the number are 3 ("CSR Address Mapping Conventions")."""
         return self.number >> 10 == 3
 
-    @property
-    def h_mask(self) -> int:
-        """The bits that read as zero without the hypervisor extension."""
-        return sum(field.mask for field in self.fields if field.extension == "H")
+    def exists_in(self, isa: frozenset[str]) -> bool:
+        """Whether a hart with these extensions has the register; those of HS and VS (bits 9:8 are 2) need H too."""
+        return (not self.extension or self.extension in isa) and (self.number >> 8 & 3 != 2 or "H" in isa)
+
+    def absent_bits(self, isa: frozenset[str]) -> int:
+        """The bits that read as zero on a hart with these extensions, because what they belong to is not among them."""
+        return sum(field.mask for field in self.fields if field.extension and field.extension not in isa)
 
 
 def structured(number: int, name: str, description: str, *fields: Field, reset: int = 0, vs_twin: str = "",

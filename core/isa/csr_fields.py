@@ -73,8 +73,9 @@ TVEC = (Field("MODE", 0, 0, "0: every trap goes to BASE; 1: interrupts go to BAS
 CAUSE = (Field("CODE", 5, 0, "exception or interrupt number", True),
          Field("INTERRUPT", 63, 63, "the trap was an interrupt", True))
 
-EPC_MASK = 0xFFFF_FFFF_FFFF_FFFE
-"""With compressed instructions only bit 0 of an instruction address is always zero."""
+# Without compressed instructions (IALIGN=32) bit 1 of an instruction address is always zero too.
+EPC = (Field("HALFWORD", 1, 1, "address, bit 1", True, "Zca"),
+       Field("ADDRESS", 63, 2, "address, bits 63 to 2", True))
 
 SATP = (Field("PPN", 43, 0, "physical page number of the root page table", True),
         Field("ASID", 59, 44, "address-space identifier", True),

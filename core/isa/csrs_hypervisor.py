@@ -7,7 +7,7 @@ from .csr import Csr, Field, plain, structured
 from .csr_fields import (
     CAUSE,
     COUNTER_ENABLE,
-    EPC_MASK,
+    EPC,
     SATP,
     TVEC,
     UXL_64,
@@ -69,7 +69,7 @@ VS_CSRS: tuple[Csr, ...] = (
                *interrupt_fields("E", S_INTERRUPTS, S_INTERRUPTS), extension="H"),
     structured(0x205, "vstvec", "Virtual supervisor trap handler's address", *TVEC, extension="H"),
     plain(0x240, "vsscratch", "Scratch register of VS-mode", extension="H"),
-    plain(0x241, "vsepc", "Address to which sret returns in VS-mode", EPC_MASK, extension="H"),
+    structured(0x241, "vsepc", "Address to which sret returns in VS-mode", *EPC, extension="H"),
     structured(0x242, "vscause", "Cause of the trap into VS-mode", *CAUSE, extension="H"),
     plain(0x243, "vstval", "Faulting address or instruction of the trap into VS-mode", extension="H"),
     structured(0x244, "vsip", "Virtual supervisor interrupts pending",

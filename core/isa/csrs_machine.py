@@ -7,7 +7,7 @@ from .csr import Csr, Field, plain, structured
 from .csr_fields import (
     CAUSE,
     COUNTER_ENABLE,
-    EPC_MASK,
+    EPC,
     TVEC,
     UXL_64,
     delegation_fields,
@@ -15,25 +15,14 @@ from .csr_fields import (
     interrupt_fields,
     status_fields,
 )
-
-_EXTENSIONS = {
-    "A": "atomic instructions", "C": "compressed instructions", "D": "double-precision floating point",
-    "F": "single-precision floating point", "H": "hypervisor extension", "I": "base integer instructions",
-    "M": "multiplication and division", "S": "supervisor mode", "U": "user mode", "V": "vectors",
-}
-_IMPLEMENTED = "ACHIMSU"
-
-
-def _extension_bit(letter: str) -> int:
-    return ord(letter) - ord("A")
-
+from .extensions import DEFAULT_ISA, EXTENSIONS, misa_bits
 
 _MISA = structured(
     0x301, "misa", "Instruction set and extensions",
-    *(Field(letter, _extension_bit(letter), _extension_bit(letter), text, extension="H" if letter == "H" else "")
-      for letter, text in _EXTENSIONS.items()),
+    *(Field(row.name, ord(row.name) - ord("A"), ord(row.name) - ord("A"), row.adds, extension=row.name)
+      for row in EXTENSIONS if len(row.name) == 1),
     Field("MXL", 63, 62, "width of registers in M-mode: 2 is 64 bits"),
-    reset=UXL_64 << 62 | sum(1 << _extension_bit(letter) for letter in _IMPLEMENTED))
+    reset=UXL_64 << 62 | misa_bits(DEFAULT_ISA))
 
 _MIDELEG_READ_ONLY_ONE = causes.HIDELEG_MASK  # H: "Machine Interrupt Delegation Register (mideleg)"
 _H_EXCEPTIONS = causes.MEDELEG_MASK & ~causes.HEDELEG_MASK & ~causes.bits(causes.ECALL_FROM_S)
@@ -104,7 +93,7 @@ MACHINE_CSRS: tuple[Csr, ...] = (
                Field("IR", 2, 2, "minstret stands still", True),
                Field("HPM", 31, 3, "mhpmcounter3 to mhpmcounter31 stand still")),
     plain(0x340, "mscratch", "Scratch register of M-mode"),
-    plain(0x341, "mepc", "Address to which mret returns", EPC_MASK),
+    structured(0x341, "mepc", "Address to which mret returns", *EPC),
     structured(0x342, "mcause", "Cause of the trap into M-mode", *CAUSE),
     plain(0x343, "mtval", "Faulting address or instruction of the trap into M-mode"),
     structured(0x344, "mip", "Interrupts pending", *interrupt_fields("P", _ALL_INTERRUPTS, _MIP)),

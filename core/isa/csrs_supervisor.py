@@ -7,7 +7,7 @@ from .csr import Csr, plain, structured
 from .csr_fields import (
     CAUSE,
     COUNTER_ENABLE,
-    EPC_MASK,
+    EPC,
     SATP,
     TVEC,
     UXL_64,
@@ -31,7 +31,7 @@ SUPERVISOR_CSRS: tuple[Csr, ...] = (
     structured(0x106, "scounteren", "Counters that U-mode may read", *COUNTER_ENABLE, extension="S"),
     structured(0x10A, "senvcfg", "Environment of U-mode", *environment_fields("U-mode", full=False), extension="S"),
     plain(0x140, "sscratch", "Scratch register of S-mode", vs_twin="vsscratch", extension="S"),
-    plain(0x141, "sepc", "Address to which sret returns", EPC_MASK, vs_twin="vsepc", extension="S"),
+    structured(0x141, "sepc", "Address to which sret returns", *EPC, vs_twin="vsepc", extension="S"),
     structured(0x142, "scause", "Cause of the trap into S-mode", *CAUSE, vs_twin="vscause", extension="S"),
     plain(0x143, "stval", "Faulting address or instruction of the trap into S-mode", vs_twin="vstval", extension="S"),
     structured(0x144, "sip", "Supervisor interrupts pending", *interrupt_fields("P", S_INTERRUPTS, S_SOFTWARE),

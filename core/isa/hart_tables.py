@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from .csrs import CSRS
+from functools import lru_cache
+
+from .csrs import BY_NAME, CSRS
+from .extensions import EXTENSION_ID
 from .formats import Field, Format, Piece
 from .instructions import COMPRESSED_ROWS, INSTRUCTIONS, OP_BY_NAME, OPS
 from .row import Instruction
@@ -41,25 +44,34 @@ def format_rows() -> tuple[FormatRow, ...]:
         for operands in (form.operands for form in _formats()))
 
 
-def op_rows() -> tuple[tuple[int, int, int, int], ...]:
-    """For each 32-bit row, the most specific mask first: (match, mask, op id, format index). First match wins.
+DecodeRow = tuple[int, int, int, int, int, int]
+"""match, mask, op id, format index, nonzero mask, extension id.
 
-    Rows that expand to another one (pause to fence, say) have that one's op id, so an op id may occur more than once.
-    """
+Rows that expand to another one (pause to fence, say, and all compressed ones) have that one's op id, so an op id may
+occur more than once. A row with a nonzero mask matches only if `insn & nonzero_mask != 0`. First match wins among the
+rows whose extension, and that of the op's own row, the hart has.
+"""
+
+
+def _decode_rows(rows: tuple[Instruction, ...]) -> tuple[DecodeRow, ...]:
     index = _format_index()
-    return tuple((row.match, row.mask, OP_BY_NAME[row.expands or row.name], index[row.format.name])
-                 for row in _specific_first(tuple(row for row in INSTRUCTIONS if row.length == 4)))
+    return tuple((row.match, row.mask, OP_BY_NAME[row.expands or row.name], index[row.format.name], row.nonzero_mask,
+                  EXTENSION_ID[row.extension]) for row in _specific_first(rows))
 
 
-def compressed_rows() -> tuple[tuple[int, int, int, int, int], ...]:
-    """For each compressed row, the most specific mask first: (match, mask, op id, format index, nonzero mask).
+def op_rows() -> tuple[DecodeRow, ...]:
+    """The 32-bit rows, the most specific mask first."""
+    return _decode_rows(tuple(row for row in INSTRUCTIONS if row.length == 4))
 
-    The op id is that of the 32-bit instruction it expands to. A row with a nonzero mask matches only if
-    `insn & nonzero_mask != 0`. First match wins; a halfword that no row matches is illegal.
-    """
-    index = _format_index()
-    return tuple((row.match, row.mask, OP_BY_NAME[row.expands], index[row.format.name], row.nonzero_mask)
-                 for row in _specific_first(COMPRESSED_ROWS))
+
+def compressed_rows() -> tuple[DecodeRow, ...]:
+    """The compressed rows, the most specific mask first. A halfword that no row matches is illegal."""
+    return _decode_rows(COMPRESSED_ROWS)
+
+
+def op_extensions() -> tuple[int, ...]:
+    """The extension id of each op id."""
+    return tuple(EXTENSION_ID[row.extension] for row in OPS)
 
 
 def op_names() -> tuple[str, ...]:
@@ -67,17 +79,25 @@ def op_names() -> tuple[str, ...]:
     return tuple(row.name for row in OPS)
 
 
-def csr_rows() -> tuple[tuple[int, int, int, int, int], ...]:
-    """For each CSR: (number, write mask, reset value, needs H (0 or 1), exists without H (0 or 1)).
+@lru_cache(maxsize=64)
+def csr_rows(isa: frozenset[str]) -> tuple[tuple[int, int, int], ...]:
+    """For each CSR of a hart with these extensions: (number, write mask, reset value).
 
     New value = old & ~write_mask | written & write_mask; rules beyond masking (WARL values, aliases, locks) are code.
     """
-    return tuple((csr.number, csr.write_mask, csr.reset, int(csr.extension == "H"), int(csr.extension != "H"))
-                 for csr in CSRS)
+    rows = []
+    for csr in CSRS:
+        if csr.exists_in(isa):
+            absent = csr.absent_bits(isa)
+            rows.append((csr.number, csr.write_mask & ~absent, csr.reset & ~absent))
+    return tuple(rows)
 
 
-def csr_h_bits() -> tuple[tuple[int, int], ...]:
-    """(CSR number, mask) for CSRs that exist without H but have bits that belong to H: clear them if misa.H=0."""
-    return tuple((csr.number, csr.h_mask) for csr in CSRS if csr.extension != "H" and csr.h_mask)
+def csr_twins() -> tuple[tuple[int, int], ...]:
+    """(number, number of the VS register that stands in for it in VS-mode), where there is one."""
+    return tuple((csr.number, BY_NAME[csr.vs_twin].number) for csr in CSRS if csr.vs_twin)
 
 
+def extension_ids(isa: frozenset[str]) -> tuple[int, ...]:
+    """The ids of these extensions, and of the privileged base."""
+    return (0, *(EXTENSION_ID[name] for name in isa))
