@@ -1,4 +1,5 @@
-"""One image, bare and under the three techniques, and the proof that the guest could not tell: equal digests at every checkpoint."""
+"""One image, bare and under the three techniques, and the proof that the guest could not tell: equal digests at every
+checkpoint."""
 
 from __future__ import annotations
 
@@ -8,6 +9,7 @@ from dataclasses import asdict, dataclass, field, replace
 from hashlib import blake2b
 from typing import Any, Final
 
+from ..isa.causes import INSTRUCTION_PAGE_FAULT, LOAD_PAGE_FAULT, STORE_PAGE_FAULT
 from ..machine.loader import Image
 from .config import VmConfig
 from .digest import digest, visible_state
@@ -17,6 +19,10 @@ from .vm import Vm
 
 COMPARED: Final = ("bare", "deprivileged", "shadow", "two-stage")
 CHECKPOINT_STEPS: Final = 100_000
+
+_PAGE_FAULTS: Final = (
+    ExitReason.SHADOW_FILL, ExitReason.PT_WRITE, ExitReason.GSTAGE_FILL,
+    *(reflected(cause) for cause in (INSTRUCTION_PAGE_FAULT, LOAD_PAGE_FAULT, STORE_PAGE_FAULT)))
 
 Progress = Callable[[str, int], None]
 """Called as progress(technique, steps) at every checkpoint."""
@@ -37,14 +43,16 @@ class Run:
     def as_json(self) -> dict[str, Any]:
         """The run as the issue's JSON has it: steps, exits, walk_reads, tlb_misses, seconds, digest; and more."""
         return {
-            "steps": self.stop.steps, "exits": self.exits, "seconds": round(self.seconds, 3), "digest": self.digests[-1],
+            "steps": self.stop.steps, "exits": self.exits, "seconds": round(self.seconds, 3),
+            "digest": self.digests[-1],
             "exits_total": sum(self.exits.values()), "stop": self.stop.reason.value, "detail": self.stop.detail,
             "output_digest": self.output, **self.facts}
 
 
 @dataclass
 class Difference:
-    """The first difference found: between which techniques, at or before which step, and in what (name: (one, other))."""
+    """The first difference found: between which techniques, at or before which step, and in what (name: (one,
+    other))."""
 
     techniques: tuple[str, str]
     step: int
@@ -53,7 +61,8 @@ class Difference:
 
 @dataclass
 class Comparison:
-    """What `compare` found. equivalent: equal digests at every checkpoint and at the end, equal stops and equal output."""
+    """What `compare` found. equivalent: equal digests at every checkpoint and at the end, equal stops and equal
+    output."""
 
     image: str
     runs: dict[str, Run]
@@ -70,15 +79,18 @@ class Comparison:
             "difference": asdict(self.difference) if self.difference else None}
 
 
-def compare(image: Image, config: VmConfig | None = None, *, budget: int | None = None, checkpoint_steps: int = CHECKPOINT_STEPS,
-            typed: bytes = b"", techniques: Sequence[str] = COMPARED, progress: Progress | None = None) -> Comparison:
+def compare(image: Image, config: VmConfig | None = None, *, budget: int | None = None,
+            checkpoint_steps: int = CHECKPOINT_STEPS, typed: bytes = b"", techniques: Sequence[str] = COMPARED,
+            progress: Progress | None = None) -> Comparison:
     """Run `image` to its end, or for `budget` steps, under each technique, and compare.
 
-    config: the VM; its technique is replaced by each of `techniques` in turn, and the first of those is what the others are measured by.
+    config: the VM; its technique is replaced by each of `techniques` in turn, and the first of those is what the others
+    are measured by.
     typed: console input, there from the start.
     """
     base = config or VmConfig()
-    runs = {name: _run(image, replace(base, technique=name), budget, checkpoint_steps, typed, progress) for name in techniques}
+    runs = {name: _run(image, replace(base, technique=name), budget, checkpoint_steps, typed, progress)
+            for name in techniques}
     reference, *others = runs.values()
     different = next((run for run in others if not _are_equal(reference, run)), None)
     difference = None
@@ -102,7 +114,8 @@ def _start(image: Image, config: VmConfig, typed: bytes, output: Callable[[bytes
     return vm
 
 
-def _run(image: Image, config: VmConfig, budget: int | None, checkpoint_steps: int, typed: bytes, progress: Progress | None) -> Run:
+def _run(image: Image, config: VmConfig, budget: int | None, checkpoint_steps: int, typed: bytes,
+         progress: Progress | None) -> Run:
     written = blake2b(digest_size=16)
     vm = _start(image, config, typed, written.update)
     technique = str(config.technique)
@@ -124,11 +137,11 @@ def _run(image: Image, config: VmConfig, budget: int | None, checkpoint_steps: i
 def _facts(vm: Vm) -> dict[str, Any]:
     """Counts beside the exits: the hart's walks, the clock's parts, and what shadow paging cost."""
     vcpu, hart = vm.vcpus[0], vm.hart
-    page_faults = sum(vcpu.exits[reason] for reason in (ExitReason.SHADOW_FILL, ExitReason.PT_WRITE, ExitReason.GSTAGE_FILL))
-    page_faults += sum(vcpu.exits[reflected(cause)] for cause in (12, 13, 15))
+    page_faults = sum(vcpu.exits[reason] for reason in _PAGE_FAULTS)
     stats = vcpu.technique.pager_stats
     return {
-        "walk_reads": hart.walk_reads, "walks": hart.walks, "tlb_misses": hart.tlb_misses, "instructions": vm.instructions,
+        "walk_reads": hart.walk_reads, "walks": hart.walks, "tlb_misses": hart.tlb_misses,
+        "instructions": vm.instructions,
         "idle_steps": hart.idle_steps, "guest_traps": hart.guest_traps, "page_faults": page_faults,
         "injected_interrupts": sum(vcpu.injected.values()), "shadow": asdict(stats) if stats is not None else None,
         "frames": {owner: count for owner, count in sorted(vm.frames.owners.items()) if count}}
@@ -137,7 +150,8 @@ def _facts(vm: Vm) -> dict[str, Any]:
 # --- finding what differs
 
 
-def _find_difference(image: Image, config: VmConfig, one: Run, other: Run, checkpoint_steps: int, typed: bytes) -> Difference:
+def _find_difference(image: Image, config: VmConfig, one: Run, other: Run, checkpoint_steps: int,
+                     typed: bytes) -> Difference:
     """Run both again, up to the last equal checkpoint, then in ever smaller strides to the first step that differs."""
     same = 0
     for mine, theirs in zip(one.digests, other.digests, strict=False):
@@ -168,7 +182,8 @@ def _find_difference(image: Image, config: VmConfig, one: Run, other: Run, check
 
 
 def difference_of(one: Vm, other: Vm) -> dict[str, tuple[str, str]]:
-    """What differs between the guest-visible states of two VMs: registers and devices by name, pages as "page 0x80201000"."""
+    """What differs between the guest-visible states of two VMs: registers and devices by name, pages as "page
+    0x80201000"."""
     digest(one)
     digest(other)
     mine, theirs = visible_state(one), visible_state(other)

@@ -26,9 +26,10 @@ MIN_TABLE_SPACE: Final = 16 * MIB
 class VmConfig:
     """A VM to be.
 
-    technique: a name in TECHNIQUES, or a class like those. memory: bytes of guest RAM. append: the kernel's command line.
-    steps_per_tick: mtime advances by one every so many steps. policy: a name in POLICIES, or a callable that makes a policy;
-    only shadow paging looks at it. handlers: exception number to handler, instead of the technique's own.
+    technique: a name in TECHNIQUES, or a class like those. memory: bytes of guest RAM. append: the kernel's command
+    line.
+    steps_per_tick: mtime advances by one every so many steps. policy: a name in POLICIES, or a callable that makes a
+    policy; only shadow paging looks at it. handlers: exception number to handler, instead of the technique's own.
     instruction_handlers: instruction name to handler, instead of the emulation. tlb: the hart's, "precise" or "stale".
     """
 

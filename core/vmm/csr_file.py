@@ -72,7 +72,8 @@ class Csrs(Protocol):
 class CsrFile:
     """Supervisor CSRs that exist only here: what the deprivileged guest's CSR instructions act on.
 
-    values: number to value. is_stale: translation depends on something that was written since the flag was last cleared.
+    values: number to value. is_stale: translation depends on something that was written since the flag was last
+    cleared.
     """
 
     __slots__ = ("is_stale", "values")
@@ -136,7 +137,8 @@ _TWINS: Final = {number: BY_NAME[twin].number if (twin := BY_NAME[name].vs_twin)
 
 
 class VsCsrs:
-    """The hart's VS CSRs, and its own scounteren and senvcfg, for a guest in VS and VU (H, "Virtual Supervisor Registers")."""
+    """The hart's VS CSRs, and its own scounteren and senvcfg, for a guest in VS and VU (H, "Virtual Supervisor
+    Registers")."""
 
     def __init__(self, hart: Hart) -> None:
         self._hart = hart

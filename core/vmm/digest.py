@@ -1,7 +1,8 @@
 """The oracle: one digest of everything a guest could see, equal under every technique after equal steps.
 
-In it: registers, mode, S-mode CSRs, the reservation as a GPA, the clock, the timer's deadline, whether the vCPU sleeps, all of guest
-RAM, and the devices' registers. Not in it: host frames, shadow and G-stage tables, translation caches, exit counts.
+In it: registers, mode, S-mode CSRs, the reservation as a GPA, the clock, the timer's deadline, whether the vCPU sleeps,
+all of guest RAM, and the devices' registers. Not in it: host frames, shadow and G-stage tables, translation caches,
+exit counts.
 """
 
 from __future__ import annotations
@@ -21,9 +22,10 @@ _MODULUS: Final = 1 << 8 * _DIGEST_SIZE
 
 
 class MemoryDigest:
-    """The digest of a VM's RAM: the sum, modulo 2**128, of blake2b-128(gpa || page) over the pages that are not all zeros.
+    """The digest of a VM's RAM: the sum, modulo 2**128, of blake2b-128(gpa || page) over the pages not all zeros.
 
-    A sum can be kept up to date page by page, so a digest costs what was stored since the last one. It takes the machine's dirty
+    A sum can be kept up to date page by page, so a digest costs what was stored since the last one. It takes the
+    machine's dirty
     marks: one such object a VM.
     """
 
@@ -65,7 +67,7 @@ def visible_state(vm: Vm) -> dict[str, str]:
     for region, device in vm.bus.slots:
         for name, saved in sorted(device.save().items()):
             fields[f"{region.name}.{name}"] = saved.hex() if isinstance(saved, bytes) else f"{saved:#x}"
-    fields["console.typed"] = bytes(vm.console.save()["typed"]).hex()  # type: ignore[arg-type]
+    fields["console.typed"] = bytes(vm.console.save()["typed"]).hex()
     fields["power"] = "off" if vm.is_off else "on"
     return fields
 

@@ -1,7 +1,8 @@
-"""Loads, stores and atomics that the hypervisor executes for the guest: device accesses, and stores to guarded page tables.
+"""Loads, stores and atomics that the hypervisor executes for the guest: on devices, and on guarded page tables.
 
 One path for both. The instruction's bits say what it does, the guest's registers and page tables where, and then each
-byte is guest RAM or a device's. The rules are the hart's (unprivileged manual, "A" extension; CONTRACT points in brackets):
+byte is guest RAM or a device's. The rules are the hart's (unprivileged manual, "A" extension; CONTRACT points in
+brackets):
 
 - LR, SC and AMOs must be aligned, which is checked before translation; loads and stores need not be, in RAM [6].
 - A straddling access checks its lower page first, and writes nothing if either page faults [6].
@@ -38,7 +39,8 @@ class Fault(NamedTuple):
 
 
 class MemoryOp(NamedTuple):
-    """What an instruction does to memory. `kind`: load, store, lr, sc, amo. `size` in bytes. `amo`: old, operand -> new."""
+    """What an instruction does to memory. `kind`: load, store, lr, sc, amo. `size` in bytes. `amo`: old, operand ->
+    new."""
 
     kind: str
     size: int
@@ -63,7 +65,8 @@ _AMOS: Final[dict[str, Callable[[int, int, int], int]]] = {
     "amominu": lambda old, operand, size: min(old, operand),
     "amomaxu": lambda old, operand, size: max(old, operand),
 }
-"""AMO to its function of the old value, the operand (both unsigned) and the size in bytes; the result is taken modulo it."""
+"""AMO to its function of the old value, the operand (both unsigned) and the size in bytes; the result is taken modulo
+it."""
 
 MEMORY_OPS: Final[dict[str, MemoryOp]] = {
     "lb": MemoryOp("load", 1, True), "lh": MemoryOp("load", 2, True), "lw": MemoryOp("load", 4, True),
@@ -88,7 +91,8 @@ def find_memory_op(insn: int) -> tuple[Decoded, MemoryOp] | None:
 def emulate_access(vcpu: Vcpu, instruction: Decoded, op: MemoryOp) -> Fault | None:
     """Execute the instruction on the guest's memory or devices.
 
-    It retires (rd written, pc moved on, one step) and None is returned, or nothing changes and its exception is returned.
+    It retires (rd written, pc moved on, one step) and None is returned, or nothing changes and its exception is
+    returned.
     """
     hart = vcpu.hart
     kind, size = op.kind, op.size

@@ -34,17 +34,15 @@ class FrameAllocator:
 
     def allocate(self, owner: str) -> int:
         """Return the hpa of a zeroed frame. Raises ConfigError where the machine has none left."""
-        if self._freed:
-            hpa = self._freed.pop()
-        else:
-            hpa = self._take(1, 1)
+        hpa = self._freed.pop() if self._freed else self._take(1, 1)
         self._give(hpa, owner)
         # The page may have held something else, and zeroing it also drops whatever a hart's caches derived from that.
         self.memory.fill_zero(hpa, PAGE_SIZE)
         return hpa
 
     def allocate_contiguous(self, owner: str, count: int) -> int:
-        """Return the hpa of `count` zeroed frames in a row, aligned to their size (a G-stage root: 4). Raises ConfigError."""
+        """Return the hpa of `count` zeroed frames in a row, aligned to their size (a G-stage root: 4). Raises
+        ConfigError."""
         hpa = self._take(count, count)
         for frame in range(hpa, hpa + count * PAGE_SIZE, PAGE_SIZE):
             self._give(frame, owner)

@@ -1,4 +1,5 @@
-"""The G-stage tables of a VM: Sv39x4, in machine RAM, from GPA to HPA; an entry appears when the guest first needs it."""
+"""The G-stage tables of a VM: Sv39x4, in machine RAM, from GPA to HPA; an entry appears when the guest first needs
+it."""
 
 from __future__ import annotations
 

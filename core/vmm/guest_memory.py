@@ -2,7 +2,8 @@
 
     GPA = gfn << 12 | offset        HPA = hpa of the frame | offset
 
-A frame is allocated when it is first needed. Where the guest has written nothing it reads zeros, and needs no frame for that.
+A frame is allocated when it is first needed. Where the guest has written nothing it reads zeros, and needs no frame for
+that.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ WriteObserver = Callable[[int, int], None]
 class GuestMemory:
     """A VM's RAM, `size` bytes from GPA `base`, in host frames allocated on demand.
 
-    observers: told of every store that the guest's own instructions did not make on the hart; a shadow pager listens here.
+    observers: told of every store that the guest's own instructions did not make on the hart; a shadow pager listens
+    here.
     Addresses outside the RAM raise KeyError: ask `contains` first.
     """
 

@@ -131,7 +131,8 @@ class InstructionTable:
         self._known: dict[int, tuple[int, InstructionHandler, Decoded] | None] = {}
 
     def dispatch(self, vcpu: Vcpu, insn: int) -> bool:
-        """Emulate the instruction with these bits and count the exit; REFLECT if it has no rule or its handler says so."""
+        """Emulate the instruction with these bits and count the exit; REFLECT if it has no rule or its handler says
+        so."""
         try:
             entry = self._known[insn]
         except KeyError:

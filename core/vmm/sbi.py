@@ -1,4 +1,4 @@
-"""The Supervisor Binary Interface as Hartvisor serves it, to guests under every technique and to the bare machine alike.
+"""The Supervisor Binary Interface as Hartvisor serves it, to guests under every technique, bare included.
 
 A call is an ecall from the guest's S-mode with the extension's id in a7 and, except for the legacy extensions, the
 function's in a6. It retires like any instruction: one step, pc past the ecall. Source: RISC-V SBI specification 2.0.

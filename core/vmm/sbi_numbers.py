@@ -1,4 +1,5 @@
-"""Numbers of the Supervisor Binary Interface, version 2.0: extension ids, errors, reset types (RISC-V SBI specification)."""
+"""Numbers of the Supervisor Binary Interface, version 2.0: extension ids, errors, reset types (RISC-V SBI
+specification)."""
 
 from __future__ import annotations
 

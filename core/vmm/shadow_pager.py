@@ -1,4 +1,4 @@
-"""The shadow pager: real page tables, in machine RAM, that map GVA straight to HPA = guest tables composed with the frame map.
+"""The shadow pager: real page tables, in machine RAM, that map GVA to HPA: guest tables composed with the frame map.
 
 A shadow page mirrors one guest table, entry for entry, for one role; it is filled entry by entry as the guest faults:
 
@@ -6,13 +6,14 @@ A shadow page mirrors one guest table, entry for entry, for one role; it is fill
                      ┊             ┊            ┊           ┊ frame map
     real satp ──> shadow L2 ──> shadow L1 ──> shadow L0 ──> hpa        the hart walks these
 
-Guest superpages become direct pages of 4 KiB leaves, so that protection works frame by frame. Two reverse maps make it exact:
-which shadow pages mirror a guest frame, and which shadow leaves map one. What is not present is never cached.
+Guest superpages become direct pages of 4 KiB leaves, so that protection works frame by frame. Two reverse maps make it
+exact: which shadow pages mirror a guest frame, and which shadow leaves map one. What is not present is never cached.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Callable
 from typing import Final
 
 from ..isa.paging import PAGE_SHIFT, PAGE_SIZE, PTE_PPN_SHIFT, PTE_SIZE, PTE_V, PTE_W, SV39, make_pte
@@ -34,10 +35,13 @@ class ShadowPager:
     """Shadow tables of one VM.
 
     max_pages: shadow pages allowed; when they are used up everything is dropped and filled again on demand.
+    fence: called after shadow entries changed, so that the hart sees it. A hart whose caches are precise needs none, a
+    real one does.
     active: the root that the hart uses, None when it must be activated anew.
     """
 
-    def __init__(self, ram: GuestMemory, frames: FrameAllocator, policy: ShadowPolicy, max_pages: int) -> None:
+    def __init__(self, ram: GuestMemory, frames: FrameAllocator, policy: ShadowPolicy, max_pages: int,
+                 fence: Callable[[], None]) -> None:
         self.policy = policy
         self.stats = PagerStats()
         self.active: ShadowPage | None = None
@@ -46,6 +50,7 @@ class ShadowPager:
         self._memory = ram.memory
         self._frames = frames
         self._max_pages = max_pages
+        self._fence_hart = fence
         self._pages: dict[PageKey, ShadowPage] = {}
         self._roots: OrderedDict[tuple[int | None, Role], ShadowPage] = OrderedDict()
         self._mirrors: dict[int, list[ShadowPage]] = {}
@@ -56,7 +61,8 @@ class ShadowPager:
     # --- roots
 
     def activate(self, satp: int, role: Role) -> int:
-        """Make the root for the guest's satp and role the active one; return the satp value that the hart needs for it."""
+        """Make the root for the guest's satp and role the active one; return the satp value that the hart needs for
+        it."""
         is_bare = satp >> 60 == 0
         name = (None if is_bare else satp & _PPN, role)
         root = self._roots.get(name)
@@ -77,6 +83,7 @@ class ShadowPager:
         # A number of its own lets a hart with tagged translations keep those of other roots.
         self._next_asid = (self._next_asid + 1) % _ASIDS
         root.asid = self._next_asid
+        self._fence_hart()
         return root
 
     # --- filling
@@ -103,6 +110,7 @@ class ShadowPager:
             level -= 1
             page = self._descend(page, index, PageKey(first, level, None, bits))
         self._set_leaf(page, gva >> PAGE_SHIFT & 511, gfn, bits)
+        self._fence_hart()
         self.stats.fills += 1
         self.stats.guest_reads += len(walk.levels)
 
@@ -161,7 +169,8 @@ class ShadowPager:
             memory.store(slot, PTE_SIZE, memory.load(slot, PTE_SIZE) & ~PTE_W)
 
     def guest_stored(self, gpa: int, size: int) -> None:
-        """Guest memory at [gpa, gpa + size), within one page, was stored to: drop the entries that derive from those bytes."""
+        """Guest memory at [gpa, gpa + size), within one page, was stored to: drop the entries that derive from those
+        bytes."""
         mirrors = self._mirrors.get(gpa >> PAGE_SHIFT)
         if not mirrors:
             return
@@ -171,6 +180,7 @@ class ShadowPager:
                 if index in page.leaves or index in page.children:
                     self._clear(page, index)
                     self.stats.zaps += 1
+        self._fence_hart()
 
     def table_written(self, gfn: int) -> None:
         """The guest's own store to a guarded table was emulated (guest_stored has been told of it)."""
@@ -199,6 +209,7 @@ class ShadowPager:
         self._mirrors.clear()
         self._leaves.clear()
         self.active = None
+        self._fence_hart()
 
     def drop(self, page: ShadowPage) -> None:
         """Drop one page, its entry in every parent, and what only it led to."""
@@ -220,6 +231,7 @@ class ShadowPager:
             self.active = None
         del self._pages[page.key]
         self._frames.free(page.hpa)
+        self._fence_hart()
 
     def _clear(self, page: ShadowPage, index: int) -> None:
         """Empty one entry; a child that nothing else points to goes with it."""

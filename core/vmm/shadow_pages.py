@@ -16,7 +16,8 @@ class Role(NamedTuple):
 
     A deprivileged guest always runs in real U-mode: every leaf has U=1, and what the guest's mode, SUM and MXR allow
     is worked into R, W and X; so each combination has a root of its own. Under `shadow` the real hart checks U, SUM and
-    MXR itself and the guest's bits are copied; only satp=Bare, which has no U bits to copy, needs one root for each mode.
+    MXR itself and the guest's bits are copied; only satp=Bare, which has no U bits to copy, needs one root for each
+    mode.
     """
 
     name: str
@@ -27,7 +28,8 @@ class Role(NamedTuple):
     mxr: bool = False
 
     def leaf_bits(self, perms: int, is_bare: bool) -> int:
-        """The real leaf's flags for a guest leaf with R, W, X, U, A, D bits `perms`; 0 where this role may do nothing."""
+        """The real leaf's flags for a guest leaf with R, W, X, U, A, D bits `perms`; 0 where this role may do
+        nothing."""
         if is_bare:
             return PTE_V | _KEPT | self.bare_user_bit
         if self.copies_bits:
@@ -58,8 +60,9 @@ def deprivileged_role(is_user: bool, sum_: bool, mxr: bool) -> Role:
 class PageKey(NamedTuple):
     """What a shadow page stands for; equal keys share one page.
 
-    Of a guest table: `gfn` holds the table, `role` says for whom, `bits` is 0. Of a stretch of guest-physical memory that one
-    guest superpage (or satp=Bare) maps: `gfn` is the first frame, `bits` the flags of its leaves, `role` is None.
+    Of a guest table: `gfn` holds the table, `role` says for whom, `bits` is 0. Of a stretch of guest-physical memory
+    that one guest superpage (or satp=Bare) maps: `gfn` is the first frame, `bits` the flags of its leaves, `role` is
+    None.
     """
 
     gfn: int

@@ -8,7 +8,8 @@ if TYPE_CHECKING:
     from .shadow_pager import ShadowPager
 
 FLOOD_LIMIT: Final = 4
-"""Emulated stores to a table, with no use of it in between, after which it is taken to be a table no more (or not for now)."""
+"""Emulated stores to a table, with no use of it in between, after which it is taken to be a table no more (or not for
+now)."""
 
 
 class ShadowPolicy(Protocol):
@@ -58,7 +59,8 @@ class CachedPolicy:
 
 
 class FlushPolicy:
-    """Guard nothing and drop everything at every fence and satp write: simple, and enough for a guest that fences every change."""
+    """Guard nothing and drop everything at every fence and satp write: simple, and enough for a guest that fences every
+    change."""
 
     name = "flush"
     guards_tables = False

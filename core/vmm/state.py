@@ -15,7 +15,8 @@ NEVER = (1 << 64) - 1
 class GuestState:
     """Everything the guest could see of its hart.
 
-    gprs: x0 to x31. mode: 0 user, 1 supervisor. csrs: each of GUEST_CSRS by number. reservation: the GPA that LR reserved, or -1.
+    gprs: x0 to x31. mode: 0 user, 1 supervisor. csrs: each of GUEST_CSRS by number. reservation: the GPA that LR
+    reserved, or -1.
     steps, idle_steps, guest_traps: the clock. deadline: mtime at which the timer fires. is_waiting: asleep in WFI.
     is_stopped: it stopped itself by SBI.
     """

@@ -1,6 +1,7 @@
 """Traps into the guest's S-mode and back, done by the hypervisor for a guest whose hart cannot.
 
-Source: privileged manual, "Supervisor-Mode" chapter: sstatus, stvec, sepc, scause, stval, and "Trap-Return Instructions".
+Source: privileged manual, "Supervisor-Mode" chapter: sstatus, stvec, sepc, scause, stval, and "Trap-Return
+Instructions".
 """
 
 from __future__ import annotations
@@ -78,7 +79,8 @@ def emulate_sret(vcpu: Vcpu) -> None:
 
 
 def pick_pending(vcpu: Vcpu) -> int | None:
-    """The interrupt to take now, if there is one: pending, enabled, and let through by the guest's mode and sstatus.SIE."""
+    """The interrupt to take now, if there is one: pending, enabled, and let through by the guest's mode and
+    sstatus.SIE."""
     csrs = vcpu.csrs
     ready = csrs.read(SIP) & csrs.read(SIE)
     if not ready or (vcpu.mode == SUPERVISOR and not csrs.read(SSTATUS) & SSTATUS_SIE):

@@ -19,14 +19,15 @@ if TYPE_CHECKING:
 class Vcpu:
     """One guest hart, on the hart of the machine that runs it.
 
-    exits: how often each exit happened, indexed by ExitReason. injected: interrupts the hypervisor delivered, by number.
+    exits: how often each exit happened, indexed by ExitReason. injected: interrupts the hypervisor delivered, by
+    number.
     deadline: mtime at which the virtual timer fires. is_timer_pending: sip.STIP. is_waiting: asleep in WFI.
     is_stopped: stopped itself by SBI (HSM). last_fault: (pc, cause) of the last exception that the hypervisor
     delivered, other than those of the trap handler's own first instruction; only for explanations.
     """
 
-    __slots__ = ("csrs", "deadline", "exits", "hart", "index", "injected", "is_stopped", "is_timer_pending", "is_waiting",
-                 "last_fault", "technique", "vm")
+    __slots__ = ("csrs", "deadline", "exits", "hart", "index", "injected", "is_stopped", "is_timer_pending",
+                 "is_waiting", "last_fault", "technique", "vm")
 
     def __init__(self, vm: Vm, index: int, hart: Hart, technique: Technique) -> None:
         self.vm = vm
@@ -98,7 +99,8 @@ class Vcpu:
         """The architectural state, as of the present step."""
         hart, csrs = self.hart, self.csrs
         return GuestState(
-            gprs=hart.read_gprs(), pc=hart.pc, mode=self.mode, csrs={number: csrs.read(number) for number in GUEST_CSRS},
+            gprs=hart.read_gprs(), pc=hart.pc, mode=self.mode,
+            csrs={number: csrs.read(number) for number in GUEST_CSRS},
             reservation=self.reservation, steps=hart.steps, idle_steps=hart.idle_steps, guest_traps=hart.guest_traps,
             deadline=self.deadline, is_waiting=self.is_waiting, is_stopped=self.is_stopped)
 

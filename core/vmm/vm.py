@@ -18,8 +18,8 @@ from ..machine.device_tree import DEFAULT_TIMEBASE, build_device_tree
 from ..machine.loader import Image, place
 from ..machine.memory_map import PLIC, RAM_BASE, TEST_FINISHER, UART, device_tree_region
 from .config import VmConfig
-from .digest import MemoryDigest
 from .csr_file import GUEST_CSRS, SIE
+from .digest import MemoryDigest
 from .exits import ExitReason
 from .frames import FrameAllocator
 from .guest_memory import GuestMemory, IdentityMemory
@@ -31,16 +31,19 @@ from .vcpu import Vcpu
 from .walker import SUPERVISOR
 
 LOOK_INTERVAL: Final = 1 << 16
-"""Steps between two looks at whether the guest is caught in a trap loop; looks come at multiples of it, whatever the technique."""
+"""Steps between two looks at whether the guest is caught in a trap loop; looks come at multiples of it, whatever the
+technique."""
 
 
 class Vm:
     """One VM, ready to run its first instruction, or a bare machine under the built-in SBI (technique "bare").
 
-    config: what it is made of. image: the guest (from core.machine.loader). output: called with what the guest writes to its console.
-    Raises ImageError or ConfigError if they do not fit together. Whatever the guest does, `run` raises nothing.
+    config: what it is made of. image: the guest (from core.machine.loader). output: called with what the guest writes
+    to its console. Raises ImageError or ConfigError if they do not fit together. Whatever the guest does, `run` raises
+    nothing.
 
-    ram: guest memory by GPA. frames: the machine's frames. bus, console: the board. vcpus: the guest's harts (one for now).
+    ram: guest memory by GPA. frames: the machine's frames. bus, console: the board. vcpus: the guest's harts (one for
+    now).
     memory_digest: kept up to date by `digest`, once it was asked for.
     needs_attention: set by handlers when the run loop has something to look at; the technique then returns to it.
     """
@@ -51,7 +54,8 @@ class Vm:
         technique = config.technique_class
         machine_size = config.memory + (config.table_space if technique.owns_frames else 0)
         memory = Memory(machine_size, base=RAM_BASE)
-        self.hart = Hart(memory, has_h=technique.has_h, hosts=technique.hosts, steps_per_tick=config.steps_per_tick, tlb=config.tlb)
+        self.hart = Hart(memory, has_h=technique.has_h, hosts=technique.hosts, steps_per_tick=config.steps_per_tick,
+                         tlb=config.tlb)
         if technique.owns_frames:
             self.frames = FrameAllocator(memory)
             self.ram = GuestMemory(memory, self.frames, RAM_BASE, config.memory)
@@ -84,16 +88,18 @@ class Vm:
         return bus
 
     def _load_guest(self) -> None:
-        """Image and device tree into guest RAM, and the vCPU to where firmware hands over (SBI: a0 = hart id, a1 = device tree)."""
+        """Image and device tree into guest RAM, and the vCPU to where firmware hands over (SBI: a0 = hart id, a1 =
+        device tree)."""
         config = self.config
         tree_region = device_tree_region(config.memory)
         place(self.image, self.ram.write, RAM_BASE, config.memory, [tree_region])
         tree = build_device_tree(
-            memory_size=config.memory, n_harts=len(self.vcpus), bootargs=config.append, timebase_frequency=DEFAULT_TIMEBASE)
+            memory_size=config.memory, n_harts=len(self.vcpus), bootargs=config.append,
+            timebase_frequency=DEFAULT_TIMEBASE)
         self.ram.write(tree_region.base, tree)
         gprs = [0] * 32
         gprs[A0], gprs[A1] = 0, tree_region.base
-        csrs = {number: 0 for number in GUEST_CSRS}
+        csrs = dict.fromkeys(GUEST_CSRS, 0)
         self.vcpus[0].load(GuestState(tuple(gprs), self.image.entry, SUPERVISOR, csrs))
 
     # --- facts
@@ -138,7 +144,8 @@ class Vm:
     # --- running
 
     def run(self, budget: int) -> Stop:
-        """Run `budget` steps; fewer only for the reason that the Stop names. The clock never passes the budget's end."""
+        """Run `budget` steps; fewer only for the reason that the Stop names. The clock never passes the budget's
+        end."""
         if budget < 0:
             raise ConfigError(f"a budget of {budget} steps: it must not be negative")
         vcpu, hart = self.vcpus[0], self.hart

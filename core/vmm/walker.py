@@ -73,7 +73,8 @@ class Walk(NamedTuple):
     perms: int = 0
 
 
-def walk(load_pte: LoadPte, satp: int, gva: int, access: int, user: bool, sum_: bool = False, mxr: bool = False) -> Walk:
+def walk(load_pte: LoadPte, satp: int, gva: int, access: int, user: bool, sum_: bool = False,
+         mxr: bool = False) -> Walk:
     """Translate `gva` for one access (FETCH, LOAD, STORE) in U-mode (`user`) or S-mode under sstatus.SUM and MXR.
 
     A leaf's GPA may lie anywhere: whether there is RAM is the caller's question.

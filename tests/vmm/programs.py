@@ -1,13 +1,18 @@
-"""Random little kernels that do what hypervisors get wrong: page tables edited through aliases, SUM and MXR, bad addresses,
-misaligned and atomic accesses, CSRs of every kind, mode switches, interrupts. They need not make sense, only be the same everywhere.
+"""Random little kernels that do what hypervisors get wrong: tables edited through aliases, SUM and MXR, bad addresses,
+misaligned and atomic accesses, CSRs of every kind, mode switches, interrupts. They need not make sense, only be the
+same everywhere.
 
-A program is a page of 4-byte instructions, mapped both for the supervisor (at its physical address) and for the user (at USER_CODE).
-Its trap handler, on a page of its own, folds the trap's facts into s9 and skips the instruction that trapped.
+A program is a page of 4-byte instructions, mapped both for the supervisor (at its physical address) and for the user
+(at USER_CODE). Its trap handler, on a page of its own, folds the trap's facts into s9 and skips the instruction that
+trapped.
 """
 
 from __future__ import annotations
 
 from random import Random
+
+from hartvisor.core.isa.assembler import assemble
+from hartvisor.core.machine.loader import Image, Segment
 
 HANDLER = 0x8020_0000
 CODE = 0x8020_1000
@@ -21,24 +26,27 @@ ALIASES = 0x4000_0000  # what LEAVES maps: entry i is one of its pages
 USER_CODE = ALIASES + 0x1F_0000
 SV39 = 8 << 60
 
-V, R, W, X, U, G, A, D = (1 << bit for bit in range(8))
+V, R, W, X, U, G, A, D = 1, 2, 4, 8, 16, 32, 64, 128
 
 FRAMES = (*range(DATA, DATA + 0x8000, 0x1000), ROOT, ROOT2, MIDDLE, LEAVES, OTHER_LEAVES, CODE, 0x1000_0000,
           0x10_0000, 0x4000, 0x9000_0000, 1 << 45)
+TABLES = (ROOT, ROOT2, MIDDLE, LEAVES, OTHER_LEAVES)
 GOOD_FLAGS = (R | W | X | A | D, R | W | A | D, R | A, R | X | A, X | A, R | W | A)
 REGISTERS = ("t0", "t1", "t2", "a0", "a1", "a2", "a3", "a4", "s2", "s3")
 POINTERS = ("s4", "s5", "s6")
-CSRS = ("sscratch", "sepc", "scause", "stval", "sie", "sip", "scounteren", "senvcfg", "cycle", "time", "instret", "hpmcounter3", "satp",
-        "stvec", "sstatus", "mstatus", "hstatus", "vsatp", "hgatp", "0x5a8", "0xf14")
+CSRS = ("sscratch", "sepc", "scause", "stval", "sie", "sip", "scounteren", "senvcfg", "cycle", "time", "instret",
+        "hpmcounter3", "satp", "stvec", "sstatus", "mstatus", "hstatus", "vsatp", "hgatp", "0x5a8", "0xf14")
 WIDTHS = ("b", "h", "w", "d")
 AMOS = ("swap", "add", "xor", "and", "or", "min", "max", "minu", "maxu")
 
 
 class Writer:
-    """Writes one program from a stream of random choices."""
+    """Writes one program from a stream of random choices. is_fenced: every change of a table is followed by a fence."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, is_fenced: bool) -> None:
         self.random = Random(seed)
+        self.is_fenced = is_fenced
+        self.frames = tuple(frame for frame in FRAMES if not (is_fenced and frame in TABLES))
         self.lines: list[str] = []
         self.labels = 0
 
@@ -47,8 +55,8 @@ class Writer:
         self._begin()
         for _ in range(length):
             self.random.choices(
-                (self._compute, self._point, self._access, self._atomic, self._edit, self._csr, self._status, self._switch_space,
-                 self._fence, self._call, self._enter_user, self._enter_supervisor, self._odd),
+                (self._compute, self._point, self._access, self._atomic, self._edit, self._csr, self._status,
+                 self._switch_space, self._fence, self._call, self._enter_user, self._enter_supervisor, self._odd),
                 (10, 12, 20, 8, 14, 8, 8, 3, 4, 4, 6, 4, 5))[0]()
         self._emit("j start")
         return "\n".join([*HANDLER_TEXT, f".org {CODE - HANDLER:#x}", *self.lines])
@@ -62,12 +70,13 @@ class Writer:
     def _flags(self) -> int:
         chance = self.random.random()
         if chance < 0.75:
-            return V | self.random.choice(GOOD_FLAGS) | (U if self.random.random() < 0.5 else 0)
+            flags: int = self.random.choice(GOOD_FLAGS)
+            return V | flags | (U if self.random.random() < 0.5 else 0)
         return self.random.randrange(1024)
 
     def _pte(self) -> int:
-        frame = self.random.choice(FRAMES)
-        reserved = 1 << self.random.randrange(54, 64) if self.random.random() < 0.03 else 0
+        frame: int = self.random.choice(self.frames)
+        reserved: int = 1 << self.random.randrange(54, 64) if self.random.random() < 0.03 else 0
         return frame >> 2 | self._flags() | reserved
 
     def _begin(self) -> None:
@@ -88,7 +97,8 @@ class Writer:
         for index in range(24):
             self._store_pte(LEAVES + index * 8, self._pte())
         self._store_pte(LEAVES + 0x1F0 * 8, CODE >> 2 | V | R | X | U | A)
-        self._emit(f"li t0, {HANDLER:#x}", "csrw stvec, t0", f"li t0, {SV39 | ROOT >> 12:#x}", "csrw satp, t0", "start:")
+        satp = SV39 | ROOT >> 12
+        self._emit(f"li t0, {HANDLER:#x}", "csrw stvec, t0", f"li t0, {satp:#x}", "csrw satp, t0", "start:")
         for pointer in POINTERS:
             self._emit(f"li {pointer}, {self._address():#x}")
 
@@ -100,12 +110,14 @@ class Writer:
         if chance < 0.5:
             page = ALIASES + self.random.randrange(24) * 0x1000
         elif chance < 0.8:
-            page = self.random.choice(FRAMES)
+            page = self.random.choice(self.frames)
         elif chance < 0.9:
             page = self.random.choice((0x1000_0000, 0xC20_1000, 0xC00_0000, 0x10_0000, 0x200_0000))
         else:
-            page = self.random.choice((0, 0x8100_0000, 0x8080_0000 - 0x1000, 1 << 38, 0xFFFF_FFFF_FFFF_F000, 0xFFFF_FFC0_0000_0000))
-        offset = self.random.choice((0, 8, 16, 0xFF8, 0xFFC, 0xFFE, 0xFFF, self.random.randrange(4096), 8 * self.random.randrange(24)))
+            page = self.random.choice(
+                (0, 0x8100_0000, 0x8080_0000 - 0x1000, 1 << 38, 0xFFFF_FFFF_FFFF_F000, 0xFFFF_FFC0_0000_0000))
+        anywhere, entry = self.random.randrange(4096), 8 * self.random.randrange(24)
+        offset = self.random.choice((0, 8, 16, 0xFF8, 0xFFC, 0xFFE, 0xFFF, anywhere, entry))
         return page + offset
 
     # --- the actions
@@ -146,7 +158,7 @@ class Writer:
         """Store an entry into a table: at its physical address, or through whatever alias may map it."""
         table = self.random.choices((LEAVES, OTHER_LEAVES, ROOT, MIDDLE), (30, 2, 1, 1))[0]
         index = self.random.randrange(24)
-        base = table if self.random.random() < 0.7 else ALIASES + self.random.randrange(24) * 0x1000
+        base = table if self.is_fenced or self.random.random() < 0.7 else ALIASES + self.random.randrange(24) * 0x1000
         if table == ROOT:
             index = self.random.choice((0, 1))
         elif table == MIDDLE:
@@ -158,7 +170,8 @@ class Writer:
             value = LEAVES >> 2 | V
         name = self._pick("sd", "sd", "sd", "sw", "sb", "amoswap.d", "amoor.d")
         register = self._pick(*REGISTERS[3:])
-        touch = (f"li s5, {ALIASES + 0x1000 * index + 8 * self.random.randrange(512):#x}", self._pick("ld t2, 0(s5)", "sd t2, 0(s5)"))
+        mapped = ALIASES + 0x1000 * index + 8 * self.random.randrange(512)
+        touch = (f"li s5, {mapped:#x}", self._pick("ld t2, 0(s5)", "sd t2, 0(s5)"))
         if self.random.random() < 0.6:
             self._emit(*touch)  # so that something derives from the entry
         self._emit(f"li s6, {base + 8 * index:#x}", f"li {register}, {value:#x}")
@@ -166,6 +179,8 @@ class Writer:
             self._emit(f"{name} t2, {register}, (s6)")
         else:
             self._emit(f"{name} {register}, 0(s6)")
+        if self.is_fenced:
+            self._emit("sfence.vma", f"li s6, {DATA:#x}")  # no later store through s6 can be an edit
         if self.random.random() < 0.6:
             self._emit(*touch)
 
@@ -189,21 +204,23 @@ class Writer:
         self._emit(f"li t2, {value:#x}", "csrw satp, t2")
 
     def _fence(self) -> None:
-        self._emit(self._pick("sfence.vma", "sfence.vma s4, x0", "sfence.vma x0, t0", "sfence.vma s5, t1", "fence.i", "fence"))
+        self._emit(self._pick(
+            "sfence.vma", "sfence.vma s4, x0", "sfence.vma x0, t0", "sfence.vma s5, t1", "fence.i", "fence"))
 
     def _call(self) -> None:
         kind = self.random.randrange(5)
         if kind == 0:  # TIME: soon
-            self._emit("rdtime a0", f"addi a0, a0, {self.random.randrange(30)}", "li a7, 0x54494D45", "li a6, 0", "ecall",
-                       "li t2, 0x20", "csrs sie, t2")
+            self._emit("rdtime a0", f"addi a0, a0, {self.random.randrange(30)}", "li a7, 0x54494D45", "li a6, 0",
+                       "ecall", "li t2, 0x20", "csrs sie, t2")
         elif kind == 1:  # IPI to ourselves
             self._emit("li a0, 1", "li a1, 0", "li a7, 0x735049", "li a6, 0", "ecall", "csrsi sie, 2")
         elif kind == 2:  # DBCN read or write, of what may be a table
-            address = self.random.choice((*FRAMES, 0x8080_0000 - 4)) + 8 * self.random.randrange(24)
+            address = self.random.choice((*self.frames, 0x8080_0000 - 4)) + 8 * self.random.randrange(24)
             self._emit(f"li a0, {self.random.randrange(20)}", f"li a1, {address:#x}", "li a2, 0", "li a7, 0x4442434E",
                        f"li a6, {self.random.randrange(4)}", "ecall")
         elif kind == 3:  # anything at all, but the calls that end or suspend the program
-            self._emit(f"li a7, {self.random.choice((0x10, 1, 2, 3, 0x52464E43, 0x99)):#x}", f"li a6, {self.random.randrange(8)}", "ecall")
+            extension = self.random.choice((0x10, 1, 2, 3, 0x52464E43, 0x99))
+            self._emit(f"li a7, {extension:#x}", f"li a6, {self.random.randrange(8)}", "ecall")
         else:
             self._emit("csrsi sip, 2", "csrsi sie, 2")
 
@@ -211,7 +228,7 @@ class Writer:
         """Go on in U-mode, on the other mapping of this very page."""
         self.labels += 1
         label = f"user{self.labels}"
-        self._emit("li t2, 0x100", "csrc sstatus, t2", f"li t2, {USER_CODE - CODE:#x}", f"la t1, {label}", "li t0, 0xfff", "and t1, t1, t0",
+        self._emit("li t2, 0x100", "csrc sstatus, t2", f"la t1, {label}", "li t0, 0xfff", "and t1, t1, t0",
                    f"li t0, {USER_CODE:#x}", "or t1, t1, t0", "csrw sepc, t1", "sret", f"{label}:")
 
     def _enter_supervisor(self) -> None:
@@ -220,8 +237,9 @@ class Writer:
 
     def _odd(self) -> None:
         """What traps, what waits, and what must not work."""
-        self._emit(self._pick("ebreak", ".word 0", ".word 0xffffffff", "mret", "rdcycle t0", "rdinstret t1", "wfi", "sret",
-                              "hfence.gvma x0, x0", "hlv.w t0, (s4)", "csrw cycle, t0", "ecall", "hsv.d t0, (s5)", "sfence.vma"))
+        self._emit(self._pick(
+            "ebreak", ".word 0", ".word 0xffffffff", "mret", "rdcycle t0", "rdinstret t1", "wfi", "sret", "sfence.vma",
+            "hfence.gvma x0, x0", "hlv.w t0, (s4)", "csrw cycle, t0", "ecall", "hsv.d t0, (s5)"))
 
 
 # s9 gathers; s10, s8, s7 are the handler's. Exceptions: skip 4 bytes. Fetch faults, and ecalls with s11 set: on to the
@@ -262,6 +280,7 @@ interrupt:
 """.strip().splitlines()
 
 
-def program(seed: int, length: int = 60) -> str:
-    """The program of this seed, as assembly for HANDLER; its entry is CODE."""
-    return Writer(seed).text(length)
+def program(seed: int, length: int = 60, is_fenced: bool = False) -> Image:
+    """The program of this seed."""
+    code = assemble(Writer(seed, is_fenced).text(length), HANDLER).code
+    return Image(f"program {seed}", CODE, (Segment(HANDLER, code, len(code)),), b"")

@@ -1,4 +1,5 @@
-"""What the hypervisor's tests share: guests from assembly text, and runs of one guest under every technique side by side."""
+"""What the hypervisor's tests share: guests from assembly text, and runs of one guest under every technique side by
+side."""
 
 from __future__ import annotations
 
@@ -22,8 +23,8 @@ def guest(text: str, base: int = ENTRY) -> Image:
     return Image("test guest", base, (Segment(base, code, len(code)),), b"")
 
 
-def start(image: Image | str, technique: str, *, output: Callable[[bytes], None] = lambda data: None, policy: str = "cached",
-          steps_per_tick: int = 10, typed: bytes = b"", tlb: str = "precise") -> Vm:
+def start(image: Image | str, technique: str, *, output: Callable[[bytes], None] = lambda data: None,
+          policy: str = "cached", steps_per_tick: int = 10, typed: bytes = b"", tlb: str = "precise") -> Vm:
     """A small VM with the guest (an image or assembly text), at its first instruction."""
     config = VmConfig(technique=technique, memory=MEMORY, policy=policy, steps_per_tick=steps_per_tick, tlb=tlb)
     vm = Vm(config, guest(image) if isinstance(image, str) else image, output)
@@ -33,7 +34,8 @@ def start(image: Image | str, technique: str, *, output: Callable[[bytes], None]
 
 def assert_equivalent(image: Image | str, steps: int, stride: int = 1, *, policy: str = "cached",
                       techniques: Sequence[str] = COMPARED, typed: bytes = b"") -> list[Vm]:
-    """Run the guest under each technique, `stride` steps at a time, and compare all that a guest can see; return the VMs."""
+    """Run the guest under each technique, `stride` steps at a time, and compare all that a guest can see; return the
+    VMs."""
     vms = [start(image, technique, policy=policy, typed=typed) for technique in techniques]
     while vms[0].steps < steps:
         stops = [vm.run(min(stride, steps - vm.steps)) for vm in vms]

@@ -51,8 +51,8 @@ def syntax(name: str) -> str:
 SAMPLES = [syntax(name) for name in MEMORY_OPS] + [
     "c.lw a2, 4(a0)", "c.ld a2, 8(a0)", "c.sw a1, 4(a0)", "c.sd a1, 8(a0)", "lw zero, 0(a0)", "amoadd.d a0, a0, (a0)",
     "sd a0, -8(a0)", "lr.w zero, (a0)", "sc.d a0, a0, (a0)"]
-ADDRESSES = [DATA, DATA + 4, DATA + 1, DATA + 6, DATA + 0xFFC, DATA + 0xFFE, DATA + 0xFFF, UART, UART + 5, HOLE, RAM_END - 2,
-             RAM_END - 8, 0, (1 << 64) - 2]
+ADDRESSES = [DATA, DATA + 4, DATA + 1, DATA + 6, DATA + 0xFFC, DATA + 0xFFE, DATA + 0xFFF, UART, UART + 5, HOLE,
+             RAM_END - 2, RAM_END - 8, 0, (1 << 64) - 2]
 
 
 def check(instruction: str, address: int, operand: int, reserved: int) -> None:
@@ -68,7 +68,7 @@ def test_matches_the_hart_at_interesting_addresses(instruction: str) -> None:
         check(instruction, address, 0x8123_4567_89AB_CDEF, DATA)
 
 
-@given(st.sampled_from(SAMPLES), st.integers(0, 0x1010).map(lambda offset: DATA + offset), st.integers(0, (1 << 64) - 1),
+@given(st.sampled_from(SAMPLES), st.integers(DATA, DATA + 0x1010), st.integers(0, (1 << 64) - 1),
        st.integers(0, 5).map(lambda n: DATA + 8 * n))
 @settings(max_examples=150, deadline=None)
 def test_matches_the_hart_everywhere(instruction: str, address: int, operand: int, reserved: int) -> None:

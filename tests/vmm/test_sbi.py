@@ -55,7 +55,8 @@ def test_base(vm: Vm) -> None:
     assert make_call(vm, sbi.BASE, 3, 0x504D55) == (sbi.SUCCESS, 0)
 
 
-@pytest.mark.parametrize(("extension", "function"), [(sbi.BASE, 7), (0x504D55, 0), (sbi.RFENCE, 3), (0x09, 0), (WORD, 0)])
+@pytest.mark.parametrize(
+    ("extension", "function"), [(sbi.BASE, 7), (0x504D55, 0), (sbi.RFENCE, 3), (0x09, 0), (WORD, 0)])
 def test_what_is_unknown_is_not_supported(vm: Vm, extension: int, function: int) -> None:
     assert make_call(vm, extension, function) == (sbi.ERR_NOT_SUPPORTED, 0)
 
@@ -94,7 +95,8 @@ def test_ipi_sets_ssip_of_the_harts_in_the_mask(vm: Vm) -> None:
 
 @pytest.mark.parametrize("mask", [(2, 0), (1, 1), (0, 7), (3, 0)])
 @pytest.mark.parametrize(("extension", "function"), [(sbi.IPI, 0), (sbi.RFENCE, 0), (sbi.RFENCE, 1), (sbi.RFENCE, 2)])
-def test_a_hart_mask_that_names_no_hart_is_invalid(vm: Vm, mask: tuple[int, int], extension: int, function: int) -> None:
+def test_a_hart_mask_that_names_no_hart_is_invalid(vm: Vm, mask: tuple[int, int], extension: int,
+                                                   function: int) -> None:
     assert make_call(vm, extension, function, *mask)[0] == sbi.ERR_INVALID_PARAM
 
 
@@ -158,7 +160,8 @@ def test_suspend_refuses(vm: Vm, kind: int, resume: int, error: int) -> None:
 
 
 @pytest.mark.parametrize(("arguments", "detail"), [
-    ((0, 0), "SBI shutdown"), ((0, 1), "SBI shutdown after a system failure"), ((1, 0), "SBI reboot"), ((2, 0), "SBI reboot")])
+    ((0, 0), "SBI shutdown"), ((0, 1), "SBI shutdown after a system failure"),
+    ((1, 0), "SBI reboot"), ((2, 0), "SBI reboot")])
 def test_system_reset_powers_off(vm: Vm, arguments: tuple[int, int], detail: str) -> None:
     make_call(vm, sbi.SRST, 0, *arguments)
     stop = vm.run(10)

@@ -32,7 +32,10 @@ def build(memory: Memory, root: int, middle: int, leaf: int) -> None:
 
 
 def walk_in(memory: Memory, access: int, user: bool, sum_: bool = False, mxr: bool = False, gva: int = GVA) -> Walk:
-    return walk(lambda gpa: memory.load(gpa, 8) if memory.contains(gpa, 8) else None, SATP_VALUE, gva, access, user, sum_, mxr)
+    def load_pte(gpa: int) -> int | None:
+        return memory.load(gpa, 8) if memory.contains(gpa, 8) else None
+
+    return walk(load_pte, SATP_VALUE, gva, access, user, sum_, mxr)
 
 
 def three_levels(memory: Memory, leaf_flags: int) -> None:
@@ -84,7 +87,8 @@ entry = st.one_of(
 
 @given(entry, entry, entry, st.sampled_from([FETCH, LOAD, STORE]), st.booleans(), st.booleans(), st.booleans())
 @settings(max_examples=400, deadline=None)
-def test_decides_as_the_hart_does(root: int, middle: int, leaf: int, access: int, user: bool, sum_: bool, mxr: bool) -> None:
+def test_decides_as_the_hart_does(root: int, middle: int, leaf: int, access: int, user: bool, sum_: bool,
+                                  mxr: bool) -> None:
     memory = machine()
     build(memory, root, middle, leaf)
     hart = Hart(memory, has_h=False, hosts=HOST_M)

@@ -1,4 +1,5 @@
-"""No virtualization: the guest is S-mode of a machine without H, and Python is its firmware (the built-in SBI) and its board."""
+"""No virtualization: the guest is S-mode of a machine without H, and Python is its firmware (the built-in SBI) and its
+board."""
 
 from __future__ import annotations
 
@@ -17,7 +18,8 @@ if TYPE_CHECKING:
     from ..vcpu import Vcpu
     from ..vm import Vm
 
-# Everything S-mode can handle itself, but for its calls to us; and for instruction access faults, which are so rare that
+# Everything S-mode can handle itself, but for its calls to us; and for instruction access faults, which are so rare
+# that
 # we deliver them ourselves, to be able to say where a guest that jumped into nothing came from.
 _DELEGATED: Final = 0xB1FF & ~causes.bits(causes.ECALL_FROM_S, causes.INSTRUCTION_ACCESS_FAULT)
 

@@ -1,7 +1,8 @@
-"""Trap and emulate without H: the guest kernel runs in U-mode, like its programs; the hypervisor keeps its CSRs and its mode.
+"""Trap and emulate without H: the guest kernel runs in U-mode, like its programs; its CSRs and mode are ours to keep.
 
-Every privileged instruction is illegal in U-mode, so it exits and is emulated. Real translation goes through shadow tables
-whose leaves all have U=1; what the guest's mode, SUM and MXR change is a change of root (H-EXTENSION.md, "De-privileging").
+Every privileged instruction is illegal in U-mode, so it exits and is emulated. Real translation goes through shadow
+tables whose leaves all have U=1; what the guest's mode, SUM and MXR change is a change of root (H-EXTENSION.md, "De-
+privileging").
 """
 
 from __future__ import annotations

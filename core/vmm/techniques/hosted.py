@@ -1,4 +1,5 @@
-"""What the techniques that play HS-mode have in common: the hart's set-up, the run loop, and the dispatch of exits by table."""
+"""What the techniques that play HS-mode have in common: the hart's set-up, the run loop, and the dispatch of exits by
+table."""
 
 from __future__ import annotations
 
@@ -31,7 +32,8 @@ def csr_number(name: str) -> int:
 
 
 def open_machine(hart: Hart, medeleg: int, mideleg: int) -> None:
-    """What M-mode firmware does first: all memory is open to the modes below, which get these traps and all counters."""
+    """What M-mode firmware does first: all memory is open to the modes below, which get these traps and all
+    counters."""
     hart.write_csr(csr_number("pmpaddr0"), _PMP_OPEN_ADDRESS)
     hart.write_csr(csr_number("pmpcfg0"), _PMP_OPEN_CONFIG)
     hart.write_csr(csr_number("medeleg"), medeleg)
@@ -40,9 +42,10 @@ def open_machine(hart: Hart, medeleg: int, mideleg: int) -> None:
 
 
 class Hosted:
-    """A guest below a hypervisor in Python: every trap that the hart delivers to HS-mode is an exit, found in `handlers` by its cause.
+    """A guest below a hypervisor in Python: each trap that the hart delivers to HS-mode is an exit.
 
-    handlers: exception number to handler; the VM's configuration may replace any of them. A cause without one is reflected.
+    handlers: exception number to handler; the VM's configuration may replace any of them. A cause without one is
+    reflected.
     """
 
     name = ""
@@ -125,7 +128,8 @@ class Hosted:
         inject(self.vcpu, cause, tval)
 
     def emulate(self, exit: Exit, reason: int) -> bool:
-        """Execute the trapped load, store or atomic for the guest; if it faults, the guest gets that exception. Whether it retired."""
+        """Execute the trapped load, store or atomic for the guest; if it faults, the guest gets that exception. Whether
+        it retired."""
         found = find_memory_op(exit.insn)
         assert found is not None, f"no memory instruction: {exit.insn:#x} at {exit.pc:#x}"
         fault = emulate_access(self.vcpu, *found)
@@ -138,7 +142,8 @@ class Hosted:
     # --- handlers
 
     def handle_instruction(self, vcpu: Vcpu, exit: Exit) -> bool:
-        """An instruction that the guest's hart could not execute: emulated by the instruction table, or truly illegal."""
+        """An instruction that the guest's hart could not execute: emulated by the instruction table, or truly
+        illegal."""
         return self.instructions.dispatch(vcpu, exit.tval)
 
     def handle_ecall(self, vcpu: Vcpu, exit: Exit) -> bool:

@@ -14,19 +14,24 @@ if TYPE_CHECKING:
 class Technique(Protocol):
     """One way to run a vCPU on the machine's hart.
 
-    name: as options and tables have it. has_h, hosts: the hart it needs (misa.H, HOST_* bits). owns_frames: guest RAM comes from
-    the machine's frames on demand (else guest RAM is the machine's RAM, each GPA its own HPA).
-    csrs: the guest's S-mode CSRs. mode: the guest's privilege mode. pager_stats: what shadow paging cost, None without it.
+    name: as options and tables have it. has_h, hosts: the hart it needs (misa.H, HOST_* bits). owns_frames: guest RAM
+    comes from the machine's frames on demand (else guest RAM is the machine's RAM, each GPA its own HPA).
+    csrs: the guest's S-mode CSRs. mode: the guest's privilege mode. pager_stats: what shadow paging cost, None without
+    it.
     """
 
     name: str
     has_h: bool
     hosts: int
     owns_frames: bool
-    csrs: Csrs
-    pager_stats: PagerStats | None
 
     def __init__(self, vm: Vm) -> None: ...
+
+    @property
+    def csrs(self) -> Csrs: ...
+
+    @property
+    def pager_stats(self) -> PagerStats | None: ...
 
     @property
     def mode(self) -> int: ...

@@ -1,6 +1,7 @@
 """H without its second stage: the guest runs in VS and VU on its own VS CSRs, but vsatp points to shadow tables.
 
-hstatus.VTVM makes satp and sfence.vma exit, VTW does the same for wfi, and hgatp is Bare: VSATP's tables lead to host frames.
+hstatus.VTVM makes satp and sfence.vma exit, VTW does the same for wfi, and hgatp is Bare: VSATP's tables lead to host
+frames.
 """
 
 from __future__ import annotations
@@ -28,12 +29,13 @@ TIME_ONLY: Final = 2
 # The guest's own traps go straight to VS. Page faults do not: most are missing shadow entries. Access faults cannot
 # happen, since shadow leaves lead to RAM only.
 _TO_GUEST: Final = causes.bits(
-    causes.INSTRUCTION_ADDRESS_MISALIGNED, causes.ILLEGAL_INSTRUCTION, causes.BREAKPOINT, causes.LOAD_ADDRESS_MISALIGNED,
-    causes.STORE_ADDRESS_MISALIGNED, causes.ECALL_FROM_U)
+    causes.INSTRUCTION_ADDRESS_MISALIGNED, causes.ILLEGAL_INSTRUCTION, causes.BREAKPOINT,
+    causes.LOAD_ADDRESS_MISALIGNED, causes.STORE_ADDRESS_MISALIGNED, causes.ECALL_FROM_U)
 
 
 class ShadowCsrs(VsCsrs):
-    """VS CSRs, except that the guest's satp is a value here. is_stale: satp was written since the flag was last cleared."""
+    """VS CSRs, except that the guest's satp is a value here. is_stale: satp was written since the flag was last
+    cleared."""
 
     def __init__(self, hart: Hart) -> None:
         super().__init__(hart)
@@ -75,7 +77,8 @@ class Shadow(ShadowPaged):
             self._load_root()
 
     def handle_page_fault(self, vcpu: Vcpu, exit: Exit) -> bool:
-        """With satp=Bare, VS and VU need different roots, and the switch between them does not trap: the first fault tells."""
+        """With satp=Bare, VS and VU need different roots, and the switch between them does not trap: the first fault
+        tells."""
         if not self.csrs.satp >> 60:
             self._load_root()
         return super().handle_page_fault(vcpu, exit)
@@ -85,10 +88,8 @@ class Shadow(ShadowPaged):
         if satp != self._loaded_satp:
             self._loaded_satp = satp
             self.pager.satp_changed()
-        if satp >> 60:
-            role = HARDWARE
-        else:
-            role = BARE_USER if self.mode == USER else BARE_SUPERVISOR
+        bare_role = BARE_USER if self.mode == USER else BARE_SUPERVISOR
+        role = HARDWARE if satp >> 60 else bare_role
         self.hart.write_csr(csr_number("vsatp"), self.pager.activate(satp, role))
         self.csrs.is_stale = False
 

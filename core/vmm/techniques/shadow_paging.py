@@ -28,7 +28,8 @@ class ShadowPaged(Hosted):
 
     def __init__(self, vm: Vm) -> None:
         super().__init__(vm)
-        self.pager = ShadowPager(vm.ram, vm.frames, vm.config.make_policy(), vm.max_table_frames)
+        self.pager = ShadowPager(vm.ram, vm.frames, vm.config.make_policy(), vm.max_table_frames,
+                                 vm.hart.fence)
         self.pager_stats = self.pager.stats
 
     def own_handlers(self) -> dict[int, ExitHandler]:
@@ -40,7 +41,8 @@ class ShadowPaged(Hosted):
         self.pager.fence(gva, asid)
 
     def handle_page_fault(self, vcpu: Vcpu, exit: Exit) -> bool:
-        """Whose fault is it? The guest's tables decide: its own, a device's address, a guarded table, or a missing shadow entry."""
+        """Whose fault is it? The guest's tables decide: its own, a device's address, a guarded table, or a missing
+        shadow entry."""
         access = ACCESS_OF_FAULT[exit.cause]
         gva = exit.tval
         found = vcpu.walk(gva, access)

@@ -1,4 +1,5 @@
-"""H in full: the guest runs in VS and VU, vsatp is its own, and G-stage tables map its physical addresses to host frames."""
+"""H in full: the guest runs in VS and VU, vsatp is its own, and G-stage tables map its physical addresses to host
+frames."""
 
 from __future__ import annotations
 
@@ -22,7 +23,8 @@ IMPLICIT_ACCESS: Final = (0x3000, 0x3020)
 """htinst for a fault on a page-table entry of the guest's (H, "Transformed Instruction or Pseudoinstruction")."""
 
 ACCESS_OF_FAULT: Final = {
-    causes.INSTRUCTION_GUEST_PAGE_FAULT: FETCH, causes.LOAD_GUEST_PAGE_FAULT: LOAD, causes.STORE_GUEST_PAGE_FAULT: STORE}
+    causes.INSTRUCTION_GUEST_PAGE_FAULT: FETCH, causes.LOAD_GUEST_PAGE_FAULT: LOAD, causes.STORE_GUEST_PAGE_FAULT:
+    STORE}
 
 _TO_GUEST: Final = 0xB1FF & ~causes.bits(causes.ECALL_FROM_S)
 
@@ -54,6 +56,7 @@ class TwoStage(Hosted):
         if ram.contains(gpa):
             vcpu.exits[ExitReason.GSTAGE_FILL] += 1
             self.gstage.map(gpa, ram.hpa(gpa))
+            self.hart.fence()  # a real hart may have cached that there was nothing
         elif access == FETCH or exit.tinst in IMPLICIT_ACCESS:
             self.reflect(ACCESS_FAULT[access], exit.tval)
         else:
