@@ -19,6 +19,7 @@ from .commands.asm import asm
 from .commands.compare import compare
 from .commands.disasm import disasm
 from .commands.images import images
+from .commands.machine import machine
 from .commands.run import run
 
 EXIT_MISTAKE = 2
@@ -39,6 +40,7 @@ app = typer.Typer(
 )
 app.command("run")(run)
 app.command("compare")(compare)
+app.command("machine")(machine)
 app.command("images")(images)
 app.command("disasm")(disasm)
 app.command("asm")(asm)
