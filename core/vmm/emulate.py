@@ -101,7 +101,7 @@ def emulate_access(vcpu: Vcpu, instruction: Decoded, op: MemoryOp) -> Fault | No
     if is_atomic and gva & size - 1:
         return Fault(LOAD_ADDRESS_MISALIGNED if kind == "lr" else STORE_ADDRESS_MISALIGNED, gva)
     access = LOAD if kind in ("load", "lr") else STORE
-    pieces = _translate(vcpu, gva, size, access, not is_atomic)
+    pieces = translate_access(vcpu, gva, size, access, not is_atomic)
     if isinstance(pieces, Fault):
         return pieces
     if kind == "load":
@@ -122,8 +122,8 @@ Piece = tuple[int, int]
 """GPA and size in bytes of one page's part of an access."""
 
 
-def _translate(vcpu: Vcpu, gva: int, size: int, access: int, devices_allowed: bool) -> list[Piece] | Fault:
-    """Where the access goes, lower page first, or the exception of the first part that faults."""
+def translate_access(vcpu: Vcpu, gva: int, size: int, access: int, devices_allowed: bool) -> list[Piece] | Fault:
+    """Where an access of the guest goes, lower page first, or the exception of the first part that faults."""
     ram = vcpu.vm.ram
     first = min(size, PAGE_SIZE - (gva & PAGE_SIZE - 1))
     pieces = []
@@ -145,11 +145,12 @@ def _load(vcpu: Vcpu, pieces: list[Piece]) -> int | None:
     vm = vcpu.vm
     if not vm.ram.contains(*pieces[0]):
         return vm.bus.load(*pieces[0])
-    value, shift = 0, 0
-    for gpa, length in pieces:
-        value |= int.from_bytes(vm.ram.read(gpa, length), "little") << shift
-        shift += 8 * length
-    return value
+    return load_ram(vcpu, pieces)
+
+
+def load_ram(vcpu: Vcpu, pieces: list[Piece]) -> int:
+    """The bytes of the pieces, all RAM, as an unsigned number."""
+    return int.from_bytes(b"".join(vcpu.vm.ram.read(gpa, length) for gpa, length in pieces), "little")
 
 
 def _store(vcpu: Vcpu, pieces: list[Piece], value: int) -> bool:
@@ -166,13 +167,12 @@ def _store(vcpu: Vcpu, pieces: list[Piece], value: int) -> bool:
 
 def _store_ram(vcpu: Vcpu, gpa: int, length: int, value: int) -> None:
     """The vCPU's own store, which leaves its reservation alone [5]."""
-    hart = vcpu.hart
+    hart, ram = vcpu.hart, vcpu.vm.ram
     reservation = hart.reservation
-    data = (value & (1 << 8 * length) - 1).to_bytes(length, "little")
     if length in (1, 2, 4, 8):
-        vcpu.vm.ram.store(gpa, length, value)
-    else:
-        vcpu.vm.ram.write(gpa, data)
+        ram.store(gpa, length, value)
+    else:  # a part of a straddling store
+        ram.write(gpa, (value & (1 << 8 * length) - 1).to_bytes(length, "little"))
     hart.reservation = reservation
 
 

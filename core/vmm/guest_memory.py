@@ -130,9 +130,37 @@ class GuestMemory:
 
 
 class IdentityMemory(GuestMemory):
-    """The RAM of a guest on the bare machine: every GPA is its own HPA."""
+    """The RAM of a guest on the bare machine: every GPA is its own HPA, and all of it is there from the start."""
 
     def __init__(self, memory: Memory, base: int, size: int) -> None:
         super().__init__(memory, FrameAllocator(memory), base, size)
-        self._hpa = {gpa >> PAGE_SHIFT: gpa for gpa in range(base, base + size, PAGE_SIZE)}
-        self._gfn = {gpa: gfn for gfn, gpa in self._hpa.items()}
+
+    def frame(self, gfn: int) -> int:
+        """The frame itself."""
+        if not self.contains(gfn << PAGE_SHIFT):
+            raise KeyError(f"gfn {gfn:#x} lies outside the guest's RAM")
+        return gfn << PAGE_SHIFT
+
+    def gpa(self, hpa: int) -> int | None:
+        """The address itself; None outside RAM."""
+        return hpa if self.contains(hpa) else None
+
+    def is_mapped(self, gfn: int) -> bool:
+        """Whether it is RAM."""
+        return self.contains(gfn << PAGE_SHIFT)
+
+    def mapped(self) -> dict[int, int]:
+        """Every frame of RAM."""
+        return {gpa >> PAGE_SHIFT: gpa for gpa in range(self.base, self.base + self.size, PAGE_SIZE)}
+
+    def take_dirty(self) -> list[int]:
+        """The gfns that may have been stored to since the last call."""
+        return [hpa >> PAGE_SHIFT for hpa in self.memory.take_dirty(self.base, self.size)]
+
+    def page(self, gfn: int) -> bytes:
+        """The 4096 bytes at `gfn`."""
+        return bytes(self.memory.page(gfn << PAGE_SHIFT))
+
+    def load_pte(self, gpa: int) -> int | None:
+        """The eight bytes of a page-table entry, None outside RAM."""
+        return self.memory.load(gpa, 8) if self.contains(gpa, 8) else None

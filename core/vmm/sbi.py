@@ -13,9 +13,9 @@ from ..isa.causes import SSI
 from ..isa.registers import NUMBER
 from . import sbi_numbers as sbi
 from .csr_file import SATP, SIP, SSTATUS, SSTATUS_SIE
-from .emulate import Fault
+from .emulate import Fault, load_ram, translate_access
 from .traps import can_wake, inject, retire
-from .walker import ACCESS_FAULT, LOAD, SUPERVISOR
+from .walker import LOAD, SUPERVISOR
 
 if TYPE_CHECKING:
     from .vcpu import Vcpu
@@ -81,12 +81,10 @@ def _legacy_harts(vcpu: Vcpu, gva: int) -> list[Vcpu] | Fault:
     """
     if gva == 0:
         return list(vcpu.vm.vcpus)
-    found = vcpu.walk(gva, LOAD)
-    if found.cause is not None:
-        return Fault(found.cause, gva)
-    if not vcpu.vm.ram.contains(found.gpa, 8) or gva & 7:
-        return Fault(ACCESS_FAULT[LOAD], gva)
-    mask = vcpu.vm.ram.load(found.gpa, 8)
+    pieces = translate_access(vcpu, gva, 8, LOAD, devices_allowed=False)
+    if isinstance(pieces, Fault):
+        return pieces
+    mask = load_ram(vcpu, pieces)
     return [other for other in vcpu.vm.vcpus if mask >> other.index & 1]
 
 

@@ -98,7 +98,8 @@ class Writer:
             self._store_pte(LEAVES + index * 8, self._pte())
         self._store_pte(LEAVES + 0x1F0 * 8, CODE >> 2 | V | R | X | U | A)
         satp = SV39 | ROOT >> 12
-        self._emit(f"li t0, {HANDLER:#x}", "csrw stvec, t0", f"li t0, {satp:#x}", "csrw satp, t0", "start:")
+        vector = HANDLER | (self.random.random() < 0.2)  # a few are vectored: interrupts enter in mid-handler
+        self._emit(f"li t0, {vector:#x}", "csrw stvec, t0", f"li t0, {satp:#x}", "csrw satp, t0", "start:")
         for pointer in POINTERS:
             self._emit(f"li {pointer}, {self._address():#x}")
 

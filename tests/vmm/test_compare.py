@@ -101,7 +101,7 @@ def test_the_teaching_kernels_workload(name: str) -> None:
 
 
 def test_a_hart_with_stale_translations_shows_missing_fences() -> None:
-    """`--tlb stale`: a kernel that fences runs as ever, under the hypervisor too, which fences what it changes itself."""
+    """`--tlb stale`: a kernel that fences runs as ever, under the hypervisor too, which fences what it changes."""
     budget = 5_000_000
     for name, is_affected in (("kernel", False), ("kernel-nofence", True)):
         info = image_info(name)

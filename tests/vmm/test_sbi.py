@@ -106,8 +106,8 @@ def test_remote_fences_reach_this_hart(vm: Vm) -> None:
 
 
 def test_legacy_hart_mask_is_read_through_the_guests_tables(vm: Vm) -> None:
-    vm.ram.store(ENTRY + 64, 8, 1)
-    assert make_call(vm, sbi.LEGACY_SEND_IPI, 0, ENTRY + 64)[0] == 0
+    vm.ram.store(ENTRY + 0xFFD, 8, 1)
+    assert make_call(vm, sbi.LEGACY_SEND_IPI, 0, ENTRY + 0xFFD)[0] == 0
     assert vm.vcpus[0].csrs.read(SIP) >> SSI & 1
 
 

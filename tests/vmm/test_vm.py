@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from hartvisor.core.errors import ConfigError, ImageError
-from hartvisor.core.isa.causes import SEI, STI
+from hartvisor.core.isa.causes import SEI, SSI, STI
 from hartvisor.core.machine.loader import load_image
 from hartvisor.core.vmm.config import VmConfig
-from hartvisor.core.vmm.csr_file import SIP
+from hartvisor.core.vmm.csr_file import SIP, STVEC
 from hartvisor.core.vmm.exits import HANDLED, REFLECT, ExitReason, labelled
 from hartvisor.core.vmm.stop import StopReason
 from hartvisor.core.vmm.techniques import TECHNIQUES
@@ -140,6 +140,46 @@ def test_a_trap_vector_that_faults_runs_out_of_its_budget(technique: str) -> Non
     assert (stop.reason, stop.steps) == (StopReason.GUEST_FAULT, 100)
     assert "trap handler (stvec) at 0x5000" in stop.detail
     assert vm.run(10).steps == 110
+
+
+PRIORITIES = """
+    la t0, handler
+    csrw stvec, t0
+    li t0, 0x222
+    csrw sie, t0
+    csrsi sstatus, 2
+    j .
+    .align 2
+handler:
+    csrr t1, scause
+    slli a0, a0, 4
+    andi t1, t1, 15
+    or a0, a0, t1
+    li t2, 1
+    sll t2, t2, t1
+    csrc sie, t2
+    sret
+"""
+
+
+@every_technique
+def test_external_software_timer_is_the_order_of_interrupts(technique: str) -> None:
+    vm = start(PRIORITIES, technique)
+    for interrupt in (STI, SSI, SEI):
+        vm.vcpus[0].csrs.set_pending(interrupt, True)
+    vm.vcpus[0].deadline = 0  # so that STI stays pending
+    vm.run(60)
+    assert vm.hart.read_gpr(10) == 0x915
+    assert vm.hart.guest_traps == 3
+
+
+@every_technique
+def test_vectored_interrupts_enter_at_four_times_their_cause(technique: str) -> None:
+    vm = start("la t0, table\n addi t0, t0, 1\n csrw stvec, t0\n csrsi sie, 2\n csrsi sip, 2\n csrsi sstatus, 2\n j .\n"
+               ".align 8\n table: j .\n j .", technique)
+    vm.run(30)
+    table = vm.vcpus[0].csrs.read(STVEC) & ~3
+    assert vm.hart.pc == table + 4
 
 
 @every_technique

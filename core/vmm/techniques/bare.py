@@ -12,7 +12,7 @@ from ..exits import HANDLED, ExitHandler, ExitReason, reflected
 from ..sbi import call
 from ..traps import can_wake
 from ..walker import ACCESS_FAULT, LOAD, STORE, SUPERVISOR
-from .hosted import Hosted, open_machine
+from .hosted import Hosted, delegate
 
 if TYPE_CHECKING:
     from ..vcpu import Vcpu
@@ -42,7 +42,7 @@ class Bare(Hosted):
 
     def enter_world(self) -> None:
         """Delegate to S-mode what the SBI does not need."""
-        open_machine(self.hart, _DELEGATED, causes.MIDELEG_MASK)
+        delegate(self.hart, _DELEGATED, causes.MIDELEG_MASK)
         self.hart.virtual = False
         self.hart.privilege = SUPERVISOR
 

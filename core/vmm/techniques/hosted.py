@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from ..vm import Vm
 
 EVERY_BIT: Final = (1 << 64) - 1
-_PMP_OPEN_ADDRESS: Final = (1 << 54) - 1
-_PMP_OPEN_CONFIG: Final = 0x1F  # NAPOT over everything, R, W and X
 ALL_COUNTERS: Final = 7  # CY, TM, IR
 
 
@@ -31,11 +29,8 @@ def csr_number(name: str) -> int:
     return BY_NAME[name].number
 
 
-def open_machine(hart: Hart, medeleg: int, mideleg: int) -> None:
-    """What M-mode firmware does first: all memory is open to the modes below, which get these traps and all
-    counters."""
-    hart.write_csr(csr_number("pmpaddr0"), _PMP_OPEN_ADDRESS)
-    hart.write_csr(csr_number("pmpcfg0"), _PMP_OPEN_CONFIG)
+def delegate(hart: Hart, medeleg: int, mideleg: int) -> None:
+    """What M-mode firmware does first: the modes below get these exceptions and interrupts, and all counters."""
     hart.write_csr(csr_number("medeleg"), medeleg)
     hart.write_csr(csr_number("mideleg"), mideleg)
     hart.write_csr(csr_number("mcounteren"), ALL_COUNTERS)
@@ -90,7 +85,7 @@ class Hosted:
 
     def enter_world(self) -> None:
         """Everything the guest must not decide goes to HS-mode, which is us."""
-        open_machine(self.hart, EVERY_BIT, EVERY_BIT)
+        delegate(self.hart, EVERY_BIT, EVERY_BIT)
 
     def before_entry(self) -> None:
         """Called before each entry into the guest."""
