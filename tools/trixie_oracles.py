@@ -137,13 +137,17 @@ def _write_scripts(place: Path, root: Path) -> None:
     linkers = [*sorted(root.glob("usr/lib/*/ld-linux-*.so.*")), *sorted(root.glob("usr/lib*/ld-linux-*.so.*"))]
     if not linkers:
         raise InstallError(f"the packages of Debian {SUITE} hold no dynamic linker for this machine")
-    folders = (*root.glob("usr/lib/*-linux-gnu"), *root.glob("usr/lib/*-linux-gnu/*"))
-    libraries = ":".join(str(path) for path in folders if path.is_dir())
+    folders = (linkers[0].parent, linkers[0].parent / "pulseaudio")
+    libraries = ":".join(str(path) for path in folders)
     scripts = place / "bin"
     scripts.mkdir(exist_ok=True)
+    # QEMU looks for modules and firmware in qemu-bundle/usr/... beside the running program's file, which is the linker
+    # here. Without it, QEMU would find the system's modules, of another version, and end.
+    linker = root / "usr" / "bin" / "ld.so"
+    shutil.copy(linkers[0], linker)
+    (linker.parent / "qemu-bundle").symlink_to(Path("..", ".."), target_is_directory=True)
     for name, (_, program) in PROGRAMS.items():
-        extra = f"-L '{root}/usr/share/qemu' " if program.startswith("qemu") else ""
         script = scripts / name
-        start = f"exec '{linkers[0]}' --library-path '{libraries}' '{root}/usr/bin/{program}' {extra}"
-        script.write_text(f'#!/bin/sh\n{start}"$@"\n')
+        start = f"exec '{linker}' --library-path '{libraries}' '{linker.parent}/{program}'"
+        script.write_text(f'#!/bin/sh\n{start} "$@"\n')
         script.chmod(0o755)
