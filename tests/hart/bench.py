@@ -22,8 +22,10 @@ M_VECTOR, S_VECTOR, VS_VECTOR = RAM + 0x2000, RAM + 0x2400, RAM + 0x2800
 _VIEWS = {"sstatus", "sie", "sip", "hie", "hip", "vsie", "vsip", "mip"}
 _LAST = {f"pmpcfg{i}" for i in range(0, 16, 2)}
 STATE_CSRS = tuple(
-    csr.name for csr in sorted(csrs.CSRS, key=lambda csr: (csr.name in _LAST, csr.name == "mstatus", csr.number))
-    if csr.name not in _VIEWS and csr.number >> 10 != 3 and (csr.write_mask or csr.name == "vsstatus"))
+    csr.name
+    for csr in sorted(csrs.CSRS, key=lambda csr: (csr.name in _LAST, csr.name == "mstatus", csr.number))
+    if csr.name not in _VIEWS and csr.number >> 10 != 3 and (csr.write_mask or csr.name == "vsstatus")
+)
 
 
 def number(name: str) -> int:
@@ -45,8 +47,17 @@ class Trap:
 class Bench:
     """A hart in `mode`, PMP open, at `source` assembled to CODE; each mode's trap vector has an address of its own."""
 
-    def __init__(self, source: str = "", *, mode: str = "M", size: int = 1 << 18, has_h: bool = True, hosts: int = 0,
-                 steps_per_tick: int = 10, tlb: str = "precise") -> None:
+    def __init__(
+        self,
+        source: str = "",
+        *,
+        mode: str = "M",
+        size: int = 1 << 18,
+        has_h: bool = True,
+        hosts: int = 0,
+        steps_per_tick: int = 10,
+        tlb: str = "precise",
+    ) -> None:
         self.memory = Memory(size)
         self.hart = Hart(self.memory, has_h=has_h, hosts=hosts, steps_per_tick=steps_per_tick, tlb=tlb)
         self["pmpaddr0"] = (1 << 54) - 1
@@ -108,8 +119,13 @@ class Bench:
         assert self.hart.steps == steps + 1, "a trap is one step"
         prefix = {"M": "m", "HS": "s", "VS": "vs"}[self.mode]
         cause = self[prefix + "cause"]
-        return Trap(self.mode, cause & ~causes.INTERRUPT_BIT, self[prefix + "tval"], self[prefix + "epc"],
-                    bool(cause & causes.INTERRUPT_BIT))
+        return Trap(
+            self.mode,
+            cause & ~causes.INTERRUPT_BIT,
+            self[prefix + "tval"],
+            self[prefix + "epc"],
+            bool(cause & causes.INTERRUPT_BIT),
+        )
 
 
 def csr_names(hart: Hart) -> tuple[str, ...]:
@@ -134,7 +150,7 @@ def difference(one: dict[str, object], two: dict[str, object]) -> dict[str, tupl
 
 
 def copy_hart(hart: Hart, memory: Memory, *, has_h: bool = True, steps_per_tick: int = 10) -> Hart:
-    """A new hart, with nothing in its caches, in the state of `hart` and on `memory`. No wire but the timer's is copied."""
+    """A new hart, its caches empty, in the state of `hart` and on `memory`. No wire but the timer's is copied."""
     new = Hart(memory, has_h=has_h, steps_per_tick=steps_per_tick)
     new.steps, new.idle_steps, new.guest_traps = hart.steps, hart.idle_steps, hart.guest_traps
     for name in csr_names(hart):

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from hartvisor.core.hart import EXIT_BUDGET, EXIT_MMIO, EXIT_WFI, Exit, Hart, Memory
 from hartvisor.core.isa import csrs
 from hartvisor.core.isa.assembler import assemble
-from hartvisor.core.isa.instructions import COMPRESSED_ROWS, OPS, Instruction
+from hartvisor.core.isa.instructions import BY_NAME, COMPRESSED_ROWS, OPS, Instruction
 
 from .bench import M_VECTOR, MODES, RAM, S_VECTOR, U64, VS_VECTOR, number
 
@@ -74,11 +74,15 @@ def make_case(seed: int) -> Case:
     case.pc = RAM + rng.choice((0, 0xF00, 0xFFE, 0x1000))
     image = bytearray(SIZE)
     for frame in (*CODE_FRAMES, 5, 6):
-        image[frame << 12:frame + 1 << 12] = _code(rng)
-    for vector, x, mask in ((M_VECTOR, "m", "csrw mie, x0"), (S_VECTOR, "s", "csrw sie, x0"), (VS_VECTOR, "s", "csrw sie, x0")):
+        image[frame << 12 : frame + 1 << 12] = _code(rng)
+    for vector, x, mask in (
+        (M_VECTOR, "m", "csrw mie, x0"),
+        (S_VECTOR, "s", "csrw sie, x0"),
+        (VS_VECTOR, "s", "csrw sie, x0"),
+    ):
         source = _HANDLER.format(x=x, skip=rng.choice((2, 4, 4, 4)), mask=mask if rng.random() < 0.7 else "nop")
         code = assemble(source, vector).code
-        image[vector - RAM:vector - RAM + len(code)] = code
+        image[vector - RAM : vector - RAM + len(code)] = code
     for root, l1, l0, base in ((S_ROOT, S_L1, S_L0, 0), (VS_ROOT, VS_L1, VS_L0, 0), (G_ROOT, G_L1, G_L0, 0x10)):
         user = 0x10 if base or case.mode in ("U", "VU") else 0
         _tables(rng, image, root, l1, l0, user)
@@ -108,19 +112,35 @@ def word(rng: random.Random) -> int:
         return rng.getrandbits(32) | 3
     if kind < 0.45:
         row = rng.choice(_MEMORY_OPS)
-        return _with(row, rng, rd=rng.randrange(16), rs1=rng.randrange(16, 32), rs2=rng.randrange(32),
-                     imm=rng.choice((0, 8, -8, 16, 4, rng.randrange(-64, 64), rng.randrange(-2048, 2048))))
+        return _with(
+            row,
+            rng,
+            rd=rng.randrange(16),
+            rs1=rng.randrange(16, 32),
+            rs2=rng.randrange(32),
+            imm=rng.choice((0, 8, -8, 16, 4, rng.randrange(-64, 64), rng.randrange(-2048, 2048))),
+        )
     if kind < 0.62:
         return _with(rng.choice(_INTEGER), rng, rd=rng.randrange(16))
     if kind < 0.76:
         return _with(rng.choice(_BRANCHES), rng, rd=rng.randrange(2), imm=rng.choice((4, 6, 8, 2, 12, 40, -4, -20, 64)))
     if kind < 0.79:
-        return _with(next(row for row in OPS if row.name == "jalr"), rng, rd=rng.randrange(2), rs1=rng.randrange(16, 32),
-                     imm=rng.randrange(0, 64, 2))
+        return _with(
+            next(row for row in OPS if row.name == "jalr"),
+            rng,
+            rd=rng.randrange(2),
+            rs1=rng.randrange(16, 32),
+            imm=rng.randrange(0, 64, 2),
+        )
     if kind < 0.90:
         row = rng.choice(_CSR_OPS)
         return _with(row, rng, rd=rng.randrange(16), imm=rng.choice(_PMP if rng.random() < 0.02 else _CSRS))
     return _with(rng.choice(_SYSTEM), rng, rd=rng.randrange(16), rs1=rng.randrange(16, 32))
+
+
+def encode(name: str, rng: random.Random, **operands: int) -> int:
+    """The named instruction with these operands, the rest random."""
+    return _with(BY_NAME[name], rng, **operands)
 
 
 def _with(row: Instruction, rng: random.Random, **operands: int) -> int:
@@ -140,7 +160,7 @@ def _tables(rng: random.Random, image: bytearray, root: int, l1: int, l0: int, u
     """Map both the first pages of the address space and RAM's addresses to RAM's frames, each mostly to its own."""
 
     def put(address: int, value: int) -> None:
-        image[address - RAM:address - RAM + 8] = value.to_bytes(8, "little")
+        image[address - RAM : address - RAM + 8] = value.to_bytes(8, "little")
 
     for index in (0, 2):
         put(root + 8 * index, l1 >> 12 << 10 | 1)
@@ -155,8 +175,22 @@ def _tables(rng: random.Random, image: bytearray, root: int, l1: int, l0: int, u
 
 
 def _value(rng: random.Random) -> int:
-    return rng.choice((0, 1, U64, 1 << 63, 1 << 31, rng.getrandbits(64), rng.getrandbits(12), 1 << rng.randrange(64),
-                       RAM + rng.randrange(SIZE), 8 << 60 | S_ROOT >> 12, 8 << 60 | VS_ROOT >> 12, 8 << 60 | G_ROOT >> 12))
+    return rng.choice(
+        (
+            0,
+            1,
+            U64,
+            1 << 63,
+            1 << 31,
+            rng.getrandbits(64),
+            rng.getrandbits(12),
+            1 << rng.randrange(64),
+            RAM + rng.randrange(SIZE),
+            8 << 60 | S_ROOT >> 12,
+            8 << 60 | VS_ROOT >> 12,
+            8 << 60 | G_ROOT >> 12,
+        )
+    )
 
 
 def _pointer(rng: random.Random) -> int:
@@ -169,15 +203,27 @@ def _pointer(rng: random.Random) -> int:
 
 def _csr_values(rng: random.Random) -> dict[str, int]:
     values = {
-        "pmpaddr0": (1 << 54) - 1, "pmpcfg0": 0x1F, "mtvec": M_VECTOR | rng.randrange(2), "stvec": S_VECTOR,
-        "vstvec": VS_VECTOR, "medeleg": rng.choice((0, U64, rng.getrandbits(24))), "mideleg": rng.getrandbits(14),
-        "hedeleg": rng.choice((0, U64, rng.getrandbits(24))), "hideleg": rng.getrandbits(14),
-        "mie": rng.getrandbits(14) if rng.random() < 0.5 else 0, "mip": rng.getrandbits(14) if rng.random() < 0.3 else 0,
-        "mcounteren": rng.getrandbits(32), "scounteren": rng.getrandbits(32), "hcounteren": rng.getrandbits(32),
+        "pmpaddr0": (1 << 54) - 1,
+        "pmpcfg0": 0x1F,
+        "mtvec": M_VECTOR | rng.randrange(2),
+        "stvec": S_VECTOR,
+        "vstvec": VS_VECTOR,
+        "medeleg": rng.choice((0, U64, rng.getrandbits(24))),
+        "mideleg": rng.getrandbits(14),
+        "hedeleg": rng.choice((0, U64, rng.getrandbits(24))),
+        "hideleg": rng.getrandbits(14),
+        "mie": rng.getrandbits(14) if rng.random() < 0.5 else 0,
+        "mip": rng.getrandbits(14) if rng.random() < 0.3 else 0,
+        "mcounteren": rng.getrandbits(32),
+        "scounteren": rng.getrandbits(32),
+        "hcounteren": rng.getrandbits(32),
         "mstatus": rng.getrandbits(40) & ~(1 << 17 | 7 << 20) | rng.choice((0, 0, 1 << 17)),
-        "vsstatus": rng.getrandbits(20), "hstatus": rng.getrandbits(10) | rng.choice((0, 0, 7 << 20)),
-        "satp": rng.choice((0, 8 << 60)) | S_ROOT >> 12, "vsatp": rng.choice((0, 8 << 60)) | VS_ROOT >> 12,
-        "hgatp": rng.choice((0, 8 << 60)) | G_ROOT >> 12, "htimedelta": rng.getrandbits(64),
+        "vsstatus": rng.getrandbits(20),
+        "hstatus": rng.getrandbits(10) | rng.choice((0, 0, 7 << 20)),
+        "satp": rng.choice((0, 8 << 60)) | S_ROOT >> 12,
+        "vsatp": rng.choice((0, 8 << 60)) | VS_ROOT >> 12,
+        "hgatp": rng.choice((0, 8 << 60)) | G_ROOT >> 12,
+        "htimedelta": rng.getrandbits(64),
     }
     for name in ("mepc", "sepc", "vsepc"):
         values[name] = RAM + rng.choice((0, 0x1000, 0x3000, 0x4000)) + rng.randrange(0, 64, 2)

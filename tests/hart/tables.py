@@ -14,7 +14,7 @@ def pte(physical: int, flags: int) -> int:
 
 
 class Tables:
-    """Sv39 tables (or Sv39x4, with its 16 KiB root) that grow page by page from `place`, a multiple of their root's size.
+    """Sv39 tables (or Sv39x4, with its 16 KiB root) that grow page by page from `place`, which its root must suit.
 
     The tables hold addresses as `seen` by whoever walks them: for a guest's tables under a G-stage, `seen` bytes lower
     than in the machine's RAM.

@@ -106,8 +106,18 @@ class TestAnotherHart:
         other.write_gpr(6, DATA)
         return bench, other
 
-    @pytest.mark.parametrize("source", ["sd x0, (x6)", "sw x0, 4(x6)", "sh x0, 6(x6)", "sb x0, 7(x6)", "sd x0, -4(x6)", "sw x0, 7(x6)",
-                                        "amoadd.w x5, x0, (x6)"])
+    @pytest.mark.parametrize(
+        "source",
+        [
+            "sd x0, (x6)",
+            "sw x0, 4(x6)",
+            "sh x0, 6(x6)",
+            "sb x0, 7(x6)",
+            "sd x0, -4(x6)",
+            "sw x0, 7(x6)",
+            "amoadd.w x5, x0, (x6)",
+        ],
+    )
     @pytest.mark.parametrize("warm", [0, 1])
     def test_breaks_it(self, source: str, warm: int) -> None:
         bench, other = self.pair(source + "\n" + source)
@@ -140,10 +150,17 @@ class TestAnotherHart:
 
 
 @pytest.mark.parametrize("mode", ["M", "VS"])
-@pytest.mark.parametrize(("source", "cause", "step"), [
-    ("lr.w x5, (x6)", causes.LOAD_ADDRESS_MISALIGNED, 4), ("lr.d x5, (x6)", causes.LOAD_ADDRESS_MISALIGNED, 8),
-    ("sc.w x5, x7, (x6)", causes.STORE_ADDRESS_MISALIGNED, 4), ("sc.d x5, x7, (x6)", causes.STORE_ADDRESS_MISALIGNED, 8),
-    ("amoor.w x5, x7, (x6)", causes.STORE_ADDRESS_MISALIGNED, 4), ("amomaxu.d x5, x7, (x6)", causes.STORE_ADDRESS_MISALIGNED, 8)])
+@pytest.mark.parametrize(
+    ("source", "cause", "step"),
+    [
+        ("lr.w x5, (x6)", causes.LOAD_ADDRESS_MISALIGNED, 4),
+        ("lr.d x5, (x6)", causes.LOAD_ADDRESS_MISALIGNED, 8),
+        ("sc.w x5, x7, (x6)", causes.STORE_ADDRESS_MISALIGNED, 4),
+        ("sc.d x5, x7, (x6)", causes.STORE_ADDRESS_MISALIGNED, 8),
+        ("amoor.w x5, x7, (x6)", causes.STORE_ADDRESS_MISALIGNED, 4),
+        ("amomaxu.d x5, x7, (x6)", causes.STORE_ADDRESS_MISALIGNED, 8),
+    ],
+)
 def test_a_misaligned_atomic_traps_before_translation(source: str, cause: int, step: int, mode: str) -> None:
     for offset in range(1, step):
         bench = Bench(source, mode=mode)

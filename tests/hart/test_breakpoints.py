@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hartvisor.core.hart import EXIT_BREAKPOINT, EXIT_BUDGET
-from hartvisor.core.hart import Hart
+from hartvisor.core.hart import EXIT_BREAKPOINT, EXIT_BUDGET, Hart
 
 from .bench import CODE, M_VECTOR, RAM, Bench
 

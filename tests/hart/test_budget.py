@@ -12,7 +12,12 @@ from hartvisor.core.hart import EXIT_BUDGET
 from .bench import M_VECTOR, Bench, difference, state
 
 CHOPS: dict[str, Callable[[random.Random], int]] = {
-    "1": lambda rng: 1, "2": lambda rng: 2, "3": lambda rng: 3, "7": lambda rng: 7, "random": lambda rng: rng.randrange(50)}
+    "1": lambda rng: 1,
+    "2": lambda rng: 2,
+    "3": lambda rng: 3,
+    "7": lambda rng: 7,
+    "random": lambda rng: rng.randrange(50),
+}
 
 PROGRAMS = {
     "a loop of blocks": "1: addi x5, x5, 1\nandi x6, x5, 7\nbeqz x6, 1b\nmul x7, x5, x5\nj 1b",
@@ -21,7 +26,7 @@ PROGRAMS = {
     "traps": "1: addi x5, x5, 1\necall\n.word 0\nebreak\nj 1b",
     "stores to its own code": "la x6, 2f\n1: lw x7, (x6)\nsw x7, (x6)\n2: addi x5, x5, 1\nnop\nnop\nj 1b",
     "sleep": "1: wfi\naddi x5, x5, 1\nla x6, 1b\nj 1b",
-    "counters": "1: csrr x5, cycle\ncsrr x6, instret\ncsrr x7, time\nadd x8, x8, x5\nadd x8, x8, x6\nadd x8, x8, x7\nj 1b",
+    "counters": "1: csrr x5, cycle\ncsrr x6, instret\ncsrr x7, time\nadd x8, x8, x5\nadd x8, x8, x6\nj 1b",
     "CSR writes": "1: addi x5, x5, 1\ncsrw sscratch, x5\ncsrw mcycle, x5\ncsrrs x6, minstret, x0\nsfence.vma\nj 1b",
 }
 HANDLER = """

@@ -1,4 +1,4 @@
-"""Caches that cannot be told from none: stores to code, to page-table entries, and changes of what permits, without a fence.
+"""Caches that cannot be told from none: stores to code and page tables, and changes of what permits, without a fence.
 
 `--tlb stale` is the exception on purpose: it keeps translations until the fence that the manual asks for.
 """
@@ -11,7 +11,7 @@ from hartvisor.core.hart import Hart
 from hartvisor.core.isa.assembler import assemble
 
 from .bench import CODE, DATA, RAM, U64, Bench
-from .tables import ALL, U, Tables, pte
+from .tables import ALL, Tables, U, pte
 
 TABLES = RAM + 0x8000
 
@@ -252,15 +252,29 @@ class TestStale:
         bench.hart.run(9)
         return bench, bench.x(5)
 
-    @pytest.mark.parametrize(("fence", "value"), [
-        ("nop", 0), ("sfence.vma", 2), ("sfence.vma x6", 2), ("sfence.vma x0, x0", 2), ("sfence.vma x6, x0", 2), ("sfence.vma x7, x0", 0),
-        ("sfence.vma x0, x7", 0), ("hfence.vvma", 0), ("hfence.gvma", 0), ("fence.i", 0)])
+    @pytest.mark.parametrize(
+        ("fence", "value"),
+        [
+            ("nop", 0),
+            ("sfence.vma", 2),
+            ("sfence.vma x6", 2),
+            ("sfence.vma x0, x0", 2),
+            ("sfence.vma x6, x0", 2),
+            ("sfence.vma x7, x0", 0),
+            ("sfence.vma x0, x7", 0),
+            ("hfence.vvma", 0),
+            ("hfence.gvma", 0),
+            ("fence.i", 0),
+        ],
+    )
     def test_which_fence_drops_the_old_translation(self, fence: str, value: int) -> None:
         """x6 holds the address, x7 another address, or as an ASID another one."""
         assert self.machine(fence)[1] == value
 
     def test_a_fence_by_address_reaches_code_whose_entry_was_displaced(self) -> None:
-        bench, tables = translated("jalr x1, (x5)\njalr x1, (x6)\nnop\nsfence.vma x5, x0\njalr x1, (x5)\nnop", tlb="stale")
+        bench, tables = translated(
+            "jalr x1, (x5)\njalr x1, (x6)\nnop\nsfence.vma x5, x0\njalr x1, (x5)\nnop", tlb="stale"
+        )
         for place, register in ((DATA, 10), (DATA + 0x1010, 11), (DATA + 0x2000, 12)):
             bench.put(f"addi x{register}, x{register}, 1\njr x1", place)
         entry = tables.map(0x1000, DATA)

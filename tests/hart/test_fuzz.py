@@ -16,7 +16,7 @@ SEEDS = range(24)
 
 
 def cold_steps(case: Case, count: int) -> list[tuple[int, ...]]:
-    """Run each step on a hart and a memory that have just been made; what was seen after each step, the first state first."""
+    """Run each step on a hart and a memory just made; what was seen after each, the first state first."""
     hart = case.start()
     seen = [glance(hart)]
     for _ in range(count):
@@ -29,7 +29,15 @@ def cold_steps(case: Case, count: int) -> list[tuple[int, ...]]:
 
 def glance(hart: Hart) -> tuple[int, ...]:
     """The part of the state that is quick to look at."""
-    return (hart.pc, hart.privilege, int(hart.virtual), hart.idle_steps, hart.guest_traps, hart.reservation, *hart.read_gprs())
+    return (
+        hart.pc,
+        hart.privilege,
+        int(hart.virtual),
+        hart.idle_steps,
+        hart.guest_traps,
+        hart.reservation,
+        *hart.read_gprs(),
+    )
 
 
 def whole(hart: Hart) -> tuple[dict[str, object], bytes]:

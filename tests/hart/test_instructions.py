@@ -8,12 +8,30 @@ import pytest
 
 from hartvisor.core.hart import op_counts, op_names
 from hartvisor.core.isa.decoder import decode
-from hartvisor.core.isa.instructions import COMPRESSED_ROWS, OP_BY_NAME, OPS, BY_NAME, Instruction
+from hartvisor.core.isa.instructions import BY_NAME, COMPRESSED_ROWS, OP_BY_NAME, OPS, Instruction
 
 from .bench import CODE, DATA, U64, Bench
 from .unprivileged import AMOS, IMMEDIATE, LOADS, REGISTER, STORES, TAKEN, s, u
 
-EDGES = (0, 1, 2, 3, U64, U64 - 1, 1 << 31, (1 << 31) - 1, 1 << 32, (1 << 32) - 1, 1 << 63, (1 << 63) - 1, 0xFFFF_FFFF_8000_0000, 63, 64, 31, 32)
+EDGES = (
+    0,
+    1,
+    2,
+    3,
+    U64,
+    U64 - 1,
+    1 << 31,
+    (1 << 31) - 1,
+    1 << 32,
+    (1 << 32) - 1,
+    1 << 63,
+    (1 << 63) - 1,
+    0xFFFF_FFFF_8000_0000,
+    63,
+    64,
+    31,
+    32,
+)
 PLACES = tuple(range(32))
 
 
@@ -27,7 +45,9 @@ class Runner:
 
     def value(self) -> int:
         """An operand: an edge, a random number, or a random number of few bits."""
-        return self.rng.choice((self.rng.choice(EDGES), self.rng.getrandbits(64), self.rng.getrandbits(self.rng.randrange(1, 64))))
+        return self.rng.choice(
+            (self.rng.choice(EDGES), self.rng.getrandbits(64), self.rng.getrandbits(self.rng.randrange(1, 64)))
+        )
 
     def encode(self, **operands: int) -> int:
         """The instruction with these operands; the others (aq, rl, …) random."""
@@ -69,7 +89,9 @@ def test_register_register(name: str) -> None:
         registers = runner.registers()
         registers[rs1], registers[rs2], registers[0] = a, b, 0
         want = changed(registers, rd, REGISTER[name](registers[rs1], registers[rs2]))
-        assert runner.run(runner.encode(rd=rd, rs1=rs1, rs2=rs2), registers) == want, f"{registers[rs1]:#x}, {registers[rs2]:#x}"
+        assert runner.run(runner.encode(rd=rd, rs1=rs1, rs2=rs2), registers) == want, (
+            f"{registers[rs1]:#x}, {registers[rs2]:#x}"
+        )
         assert runner.bench.hart.pc == CODE + 4
 
 
@@ -78,7 +100,11 @@ def test_register_immediate(name: str) -> None:
     runner = Runner(name)
     place = runner.row.format.operands["imm"]
     for number in range(400):
-        imm = place.extract(runner.rng.getrandbits(32)) if number > 8 else place.extract((0, U64, 1 << 31, 0x7FF << 20)[number % 4])
+        imm = (
+            place.extract(runner.rng.getrandbits(32))
+            if number > 8
+            else place.extract((0, U64, 1 << 31, 0x7FF << 20)[number % 4])
+        )
         rd, rs1 = runner.rng.choice(PLACES), runner.rng.choice(PLACES)
         registers = runner.registers()
         want = changed(registers, rd, IMMEDIATE[name](registers[rs1], imm))
@@ -161,7 +187,10 @@ def test_stores(name: str) -> None:
         before = memory.read(DATA, 0x2000)
         assert runner.run(runner.encode(rs1=rs1, rs2=rs2, imm=imm), registers) == registers
         at = address - DATA
-        assert memory.read(DATA, 0x2000) == before[:at] + u(registers[rs2], 8 * size).to_bytes(size, "little") + before[at + size:]
+        assert (
+            memory.read(DATA, 0x2000)
+            == before[:at] + u(registers[rs2], 8 * size).to_bytes(size, "little") + before[at + size :]
+        )
 
 
 @pytest.mark.parametrize("width", ["w", "d"])
@@ -235,7 +264,15 @@ def test_a_compressed_instruction_does_what_its_expansion_does(row: Instruction)
                 assert after[operands["rd"]] == CODE + length
                 after[operands["rd"]] = 0
             fell_through = bench.hart.pc == CODE + length
-            results.append((after, fell_through or bench.hart.pc, bench.hart.guest_traps, bench["mepc"], bench.memory.read(DATA, 0x1000)))
+            results.append(
+                (
+                    after,
+                    fell_through or bench.hart.pc,
+                    bench.hart.guest_traps,
+                    bench["mepc"],
+                    bench.memory.read(DATA, 0x1000),
+                )
+            )
         assert results[0] == results[1], f"{bits:#06x}"
 
 
@@ -249,8 +286,11 @@ def test_rows_handlers_and_executed_cases_are_the_same_set() -> None:
     before = op_counts()
     for row in OPS:
         runner = Runner(row.name)
-        operands = {name: value for name, value in {"rd": 5, "rs1": 6, "rs2": 7, "imm": 0x1000 if row.format.name == "U" else 8}.items()
-                    if name in row.format.operands and row.format.operands[name].pieces}
+        operands = {
+            name: value
+            for name, value in {"rd": 5, "rs1": 6, "rs2": 7, "imm": 0x1000 if row.format.name == "U" else 8}.items()
+            if name in row.format.operands and row.format.operands[name].pieces
+        }
         insn = row.match
         for name, value in operands.items():
             insn |= row.format.operands[name].insert(0x340 if row.name.startswith("csr") and name == "imm" else value)
@@ -266,7 +306,21 @@ def test_rows_handlers_and_executed_cases_are_the_same_set() -> None:
 
 
 def test_the_models_and_the_tests_by_hand_cover_every_row() -> None:
-    modelled = {*REGISTER, *IMMEDIATE, *TAKEN, *LOADS, *STORES, "lui", "auipc", "jal", "jalr", "lr.w", "lr.d", "sc.w", "sc.d"}
+    modelled = {
+        *REGISTER,
+        *IMMEDIATE,
+        *TAKEN,
+        *LOADS,
+        *STORES,
+        "lui",
+        "auipc",
+        "jal",
+        "jalr",
+        "lr.w",
+        "lr.d",
+        "sc.w",
+        "sc.d",
+    }
     modelled |= {f"{name}.{width}" for name in AMOS for width in "wd"}
     privileged = {row.name for row in OPS if row.privilege.section and not row.name.startswith("csr")}
     assert {row.name for row in OPS} == modelled | CASES_ELSEWHERE | privileged

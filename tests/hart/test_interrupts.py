@@ -29,7 +29,7 @@ def raise_all(bench: Bench, numbers: tuple[int, ...]) -> None:
 
 
 def where(num: int, mode: str, mideleg: int, hideleg: int, mie: bool, sie: bool, vsie: bool) -> str | None:
-    """The mode that interrupt `num` is taken to, or None (machine chapter, "Machine Interrupt Registers"; H, "hideleg")."""
+    """The mode that interrupt `num` is taken to, or None ("Machine Interrupt Registers"; H, "hideleg")."""
     privilege, virtual = MODES[mode]
     if not mideleg >> num & 1:
         return "M" if mode != "M" or mie else None
@@ -80,17 +80,34 @@ def test_the_priority_among_pending_interrupts(first: int, second: int) -> None:
         bench["mideleg"], bench["hideleg"] = mideleg, hideleg
         bench["mie"] = U64
         raise_all(bench, tuple({first, second}))
-        rank = {num: (("M", "HS", "VS").index(where(num, "VU", bench["mideleg"], bench["hideleg"], False, False, False) or "M"),
-                      PRIORITY.index(num)) for num in (first, second)}
+        rank = {
+            num: (
+                ("M", "HS", "VS").index(
+                    where(num, "VU", bench["mideleg"], bench["hideleg"], False, False, False) or "M"
+                ),
+                PRIORITY.index(num),
+            )
+            for num in (first, second)
+        }
         winner = min(rank, key=lambda num: rank[num])
         trap = bench.trap()
         assert trap.is_interrupt
         assert trap.cause == (winner - 1 if trap.mode == "VS" else winner)
 
 
-@pytest.mark.parametrize(("name", "mode", "num", "offset"), [
-    ("mtvec", "M", 3, 12), ("mtvec", "M", 11, 44), ("stvec", "HS", 9, 36), ("stvec", "HS", 10, 40), ("vstvec", "VS", 10, 36)])
-def test_vectored_mode_adds_four_times_the_cause_for_interrupts_only(name: str, mode: str, num: int, offset: int) -> None:
+@pytest.mark.parametrize(
+    ("name", "mode", "num", "offset"),
+    [
+        ("mtvec", "M", 3, 12),
+        ("mtvec", "M", 11, 44),
+        ("stvec", "HS", 9, 36),
+        ("stvec", "HS", 10, 40),
+        ("vstvec", "VS", 10, 36),
+    ],
+)
+def test_vectored_mode_adds_four_times_the_cause_for_interrupts_only(
+    name: str, mode: str, num: int, offset: int
+) -> None:
     bench = Bench("ebreak", mode="VU" if mode != "M" else "U")
     bench[name] = DATA | 1
     if mode != "M":

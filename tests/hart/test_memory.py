@@ -23,11 +23,18 @@ def test_bytes_are_little_endian_and_need_no_alignment() -> None:
     assert [memory.load(RAM + 4093, size) for size in (1, 2, 4, 8)] == [8, 0x0708, 0x05060708, 0x0102030405060708]
 
 
-@pytest.mark.parametrize(("address", "size"), [(RAM - 1, 1), (RAM + 8185, 8), (RAM + 8192, 1), (0, 8), (1 << 63, 8), (-1, 1)])
+@pytest.mark.parametrize(
+    ("address", "size"), [(RAM - 1, 1), (RAM + 8185, 8), (RAM + 8192, 1), (0, 8), (1 << 63, 8), (-1, 1)]
+)
 def test_what_lies_outside_is_a_value_error(address: int, size: int) -> None:
     memory = Memory(8192)
-    for access in (lambda: memory.load(address, size), lambda: memory.store(address, size, 0), lambda: memory.read(address, size),
-                   lambda: memory.write(address, bytes(size)), lambda: memory.fill_zero(address, size)):
+    for access in (
+        lambda: memory.load(address, size),
+        lambda: memory.store(address, size, 0),
+        lambda: memory.read(address, size),
+        lambda: memory.write(address, bytes(size)),
+        lambda: memory.fill_zero(address, size),
+    ):
         with pytest.raises(ValueError, match="outside RAM"):
             access()
     assert not memory.contains(address, size)

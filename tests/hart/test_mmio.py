@@ -10,7 +10,15 @@ from hartvisor.core.isa import causes
 from .bench import CODE, DATA, RAM, U64, Bench
 
 DEVICE = 0x1000_0000
-LOADS = {"lb": (1, True), "lh": (2, True), "lw": (4, True), "ld": (8, False), "lbu": (1, False), "lhu": (2, False), "lwu": (4, False)}
+LOADS = {
+    "lb": (1, True),
+    "lh": (2, True),
+    "lw": (4, True),
+    "ld": (8, False),
+    "lbu": (1, False),
+    "lhu": (2, False),
+    "lwu": (4, False),
+}
 STORES = {"sb": 1, "sh": 2, "sw": 4, "sd": 8}
 
 
@@ -21,7 +29,13 @@ def test_a_load_exits_and_retires_when_completed(name: str) -> None:
     bench.set(x6=DEVICE)
     seen = bench.hart.run(10)
     assert (seen.reason, seen.address, seen.size, seen.is_store, seen.pc, seen.steps) == (
-        EXIT_MMIO, DEVICE + 16, size, False, CODE, 0)
+        EXIT_MMIO,
+        DEVICE + 16,
+        size,
+        False,
+        CODE,
+        0,
+    )
     bench.hart.complete_mmio(0xF1F2F3F4F5F6F7F8)
     value = 0xF1F2F3F4F5F6F7F8 & (1 << 8 * size) - 1
     assert bench.x(5) == (value | U64 << 8 * size & U64 if signed else value)
@@ -66,7 +80,9 @@ def test_an_access_in_mid_block_has_the_registers_of_that_point() -> None:
     assert (bench.x(5), bench.x(7), bench.hart.steps) == (2, 3, 3)
 
 
-@pytest.mark.parametrize(("name", "cause"), [("lw x5, (x6)", causes.LOAD_ACCESS_FAULT), ("sw x5, (x6)", causes.STORE_ACCESS_FAULT)])
+@pytest.mark.parametrize(
+    ("name", "cause"), [("lw x5, (x6)", causes.LOAD_ACCESS_FAULT), ("sw x5, (x6)", causes.STORE_ACCESS_FAULT)]
+)
 def test_an_access_that_no_device_answers_is_an_access_fault(name: str, cause: int) -> None:
     bench = Bench(name)
     bench.set(x6=DEVICE)
@@ -84,13 +100,25 @@ def test_a_refused_access_is_an_exit_at_once_where_its_target_is_hosted() -> Non
     bench.hart.fault_mmio()
     seen = bench.hart.run(10)
     assert (seen.reason, seen.cause, seen.tval, seen.steps, seen.insn) == (
-        EXIT_TRAP, causes.LOAD_ACCESS_FAULT, DEVICE, 0, 0x00032283)
+        EXIT_TRAP,
+        causes.LOAD_ACCESS_FAULT,
+        DEVICE,
+        0,
+        0x00032283,
+    )
 
 
-@pytest.mark.parametrize(("source", "cause"), [
-    ("lh x5, 1(x6)", causes.LOAD_ACCESS_FAULT), ("ld x5, 4(x6)", causes.LOAD_ACCESS_FAULT),
-    ("sd x5, 4(x6)", causes.STORE_ACCESS_FAULT), ("lr.w x5, (x6)", causes.LOAD_ACCESS_FAULT),
-    ("sc.w x5, x7, (x6)", causes.STORE_ACCESS_FAULT), ("amoadd.d x5, x7, (x6)", causes.STORE_ACCESS_FAULT)])
+@pytest.mark.parametrize(
+    ("source", "cause"),
+    [
+        ("lh x5, 1(x6)", causes.LOAD_ACCESS_FAULT),
+        ("ld x5, 4(x6)", causes.LOAD_ACCESS_FAULT),
+        ("sd x5, 4(x6)", causes.STORE_ACCESS_FAULT),
+        ("lr.w x5, (x6)", causes.LOAD_ACCESS_FAULT),
+        ("sc.w x5, x7, (x6)", causes.STORE_ACCESS_FAULT),
+        ("amoadd.d x5, x7, (x6)", causes.STORE_ACCESS_FAULT),
+    ],
+)
 def test_devices_do_neither_misaligned_accesses_nor_atomics(source: str, cause: int) -> None:
     bench = Bench(source)
     bench.set(x6=DEVICE)
@@ -159,4 +187,8 @@ def test_a_refused_hlv_reports_a_guest_virtual_address(mode: str) -> None:
     bench.hart.fault_mmio()
     trap = bench.trap()
     assert (trap.cause, trap.tval) == (causes.LOAD_ACCESS_FAULT, DEVICE)
-    assert (bench["hstatus"] >> 6 & 1, bench["hstatus"] >> 7 & 1) == (1, 0) if mode != "M" else bench["mstatus"] >> 38 & 3 == 1
+    assert (
+        (bench["hstatus"] >> 6 & 1, bench["hstatus"] >> 7 & 1) == (1, 0)
+        if mode != "M"
+        else bench["mstatus"] >> 38 & 3 == 1
+    )

@@ -64,7 +64,18 @@ def random_entries(rng: random.Random, *, may_lock: bool) -> tuple[list[int], li
         rights = rng.choice((0, R, R | W, R | W | X, X, R | X))
         configs.append(rights | rng.choice((OFF, TOR, NA4, NAPOT)) | (L if may_lock and rng.random() < 0.3 else 0))
         near = DATA + rng.choice((0, 0x1000, 0x2000)) + rng.randrange(0, 0x1000, 4)
-        addresses.append(rng.choice((near >> 2, napot(near & ~63, 64), napot(DATA, 0x1000), napot(DATA, 0x4000), DATA >> 2, DATA + 0x1000 >> 2)))
+        addresses.append(
+            rng.choice(
+                (
+                    near >> 2,
+                    napot(near & ~63, 64),
+                    napot(DATA, 0x1000),
+                    napot(DATA, 0x4000),
+                    DATA >> 2,
+                    DATA + 0x1000 >> 2,
+                )
+            )
+        )
     # The last entry keeps the code reachable, whatever the others say about the data.
     configs.append(OPEN)
     addresses.append(napot(RAM, 0x1_0000))
@@ -142,8 +153,11 @@ def test_with_no_entry_at_all_only_m_mode_reaches_memory() -> None:
 @pytest.mark.parametrize("mode", ["HS", "VS"])
 def test_walks_read_page_tables_as_s_mode(mode: str) -> None:
     """An entry that PMP hides is an access fault of the access that needed it."""
-    for access, cause in (("lw x5, (x6)", causes.LOAD_ACCESS_FAULT), ("sw x5, (x6)", causes.STORE_ACCESS_FAULT),
-                          ("jr x6", causes.INSTRUCTION_ACCESS_FAULT)):
+    for access, cause in (
+        ("lw x5, (x6)", causes.LOAD_ACCESS_FAULT),
+        ("sw x5, (x6)", causes.STORE_ACCESS_FAULT),
+        ("jr x6", causes.INSTRUCTION_ACCESS_FAULT),
+    ):
         bench = Bench(access)
         tables = Tables(bench.memory, DATA)
         tables.identity(RAM, 1)

@@ -39,7 +39,11 @@ def test_ebreak_goes_where_it_is_delegated(mode: str, target: str) -> None:
     trap = bench.trap()
     goes = target if mode in ("VS", "VU") else "M" if mode == "M" else ("HS" if target == "VS" else target)
     assert (trap.mode if mode != "M" else "M", trap.cause, trap.tval, trap.epc) == (
-        goes if mode != "M" else "M", causes.BREAKPOINT, CODE + 4, CODE + 4)
+        goes if mode != "M" else "M",
+        causes.BREAKPOINT,
+        CODE + 4,
+        CODE + 4,
+    )
     assert bench.hart.pc == VECTORS[trap.mode]
     guest = mode in ("VS", "VU")
     if trap.mode == "M":
@@ -144,26 +148,70 @@ TSR, TVM, TW = 1 << 22, 1 << 20, 1 << 21
 RETURNS_AND_FENCES = [
     # instruction, mode, mstatus, hstatus, exception (0: none); privileged manual, and H, "Trap Cause Codes"
     *(("mret", mode, 0, 0, 2) for mode in ("HS", "U", "VS", "VU")),
-    ("sret", "U", 0, 0, 2), ("sret", "VU", 0, 0, 22), ("sret", "HS", TSR, 0, 2), ("sret", "M", TSR, TSR, 0),
-    ("sret", "VS", 0, TSR, 22), ("sret", "VS", TSR, 0, 0), ("sret", "HS", 0, TSR, 0), ("sret", "VU", TSR, TSR, 22),
-    *(("sfence.vma", mode, status, hstatus, cause) for mode, status, hstatus, cause in (
-        ("M", TVM, TVM, 0), ("HS", 0, TVM, 0), ("HS", TVM, 0, 2), ("U", 0, 0, 2), ("VS", TVM, 0, 0), ("VS", 0, TVM, 22),
-        ("VU", 0, 0, 22), ("VU", TVM, 0, 22))),
+    ("sret", "U", 0, 0, 2),
+    ("sret", "VU", 0, 0, 22),
+    ("sret", "HS", TSR, 0, 2),
+    ("sret", "M", TSR, TSR, 0),
+    ("sret", "VS", 0, TSR, 22),
+    ("sret", "VS", TSR, 0, 0),
+    ("sret", "HS", 0, TSR, 0),
+    ("sret", "VU", TSR, TSR, 22),
+    *(
+        ("sfence.vma", mode, status, hstatus, cause)
+        for mode, status, hstatus, cause in (
+            ("M", TVM, TVM, 0),
+            ("HS", 0, TVM, 0),
+            ("HS", TVM, 0, 2),
+            ("U", 0, 0, 2),
+            ("VS", TVM, 0, 0),
+            ("VS", 0, TVM, 22),
+            ("VU", 0, 0, 22),
+            ("VU", TVM, 0, 22),
+        )
+    ),
     *(("hfence.vvma", mode, TVM, 0, cause) for mode, cause in (("M", 0), ("HS", 0), ("U", 2), ("VS", 22), ("VU", 22))),
     *(("hfence.gvma", mode, 0, 0, cause) for mode, cause in (("M", 0), ("HS", 0), ("U", 2), ("VS", 22), ("VU", 22))),
-    ("hfence.gvma", "HS", TVM, 0, 2), ("hfence.gvma", "M", TVM, 0, 0),
-    *((insn, mode, 0, hu, cause) for insn in ("hlv.b x5, (x6)", "hlvx.hu x5, (x6)", "hsv.d x5, (x6)")
-      for mode, hu, cause in (("M", 0, 0), ("HS", 0, 0), ("U", 0, 2), ("U", 1 << 9, 0), ("VS", 1 << 9, 22), ("VU", 1 << 9, 22))),
+    ("hfence.gvma", "HS", TVM, 0, 2),
+    ("hfence.gvma", "M", TVM, 0, 0),
+    *(
+        (insn, mode, 0, hu, cause)
+        for insn in ("hlv.b x5, (x6)", "hlvx.hu x5, (x6)", "hsv.d x5, (x6)")
+        for mode, hu, cause in (
+            ("M", 0, 0),
+            ("HS", 0, 0),
+            ("U", 0, 2),
+            ("U", 1 << 9, 0),
+            ("VS", 1 << 9, 22),
+            ("VU", 1 << 9, 22),
+        )
+    ),
     # WFI: in U-mode always a trap.
-    *(("wfi", mode, status, hstatus, cause) for mode, status, hstatus, cause in (
-        ("M", TW, TW, 0), ("HS", 0, TW, 0), ("HS", TW, 0, 2), ("U", 0, 0, 2), ("U", TW, 0, 2), ("VS", 0, 0, 0), ("VS", 0, TW, 22),
-        ("VS", TW, TW, 2), ("VS", TW, 0, 2), ("VU", 0, 0, 22), ("VU", 0, TW, 22), ("VU", TW, 0, 2))),
-    *(("fence.i", mode, 0, 0, 0) for mode in MODES), *(("fence", mode, 0, 0, 0) for mode in MODES),
+    *(
+        ("wfi", mode, status, hstatus, cause)
+        for mode, status, hstatus, cause in (
+            ("M", TW, TW, 0),
+            ("HS", 0, TW, 0),
+            ("HS", TW, 0, 2),
+            ("U", 0, 0, 2),
+            ("U", TW, 0, 2),
+            ("VS", 0, 0, 0),
+            ("VS", 0, TW, 22),
+            ("VS", TW, TW, 2),
+            ("VS", TW, 0, 2),
+            ("VU", 0, 0, 22),
+            ("VU", 0, TW, 22),
+            ("VU", TW, 0, 2),
+        )
+    ),
+    *(("fence.i", mode, 0, 0, 0) for mode in MODES),
+    *(("fence", mode, 0, 0, 0) for mode in MODES),
 ]
 
 
 @pytest.mark.parametrize(("source", "mode", "mstatus", "hstatus", "cause"), RETURNS_AND_FENCES)
-def test_privileged_instructions_trap_by_the_manuals_table(source: str, mode: str, mstatus: int, hstatus: int, cause: int) -> None:
+def test_privileged_instructions_trap_by_the_manuals_table(
+    source: str, mode: str, mstatus: int, hstatus: int, cause: int
+) -> None:
     bench = Bench(source, mode=mode)
     bench["mstatus"], bench["hstatus"] = mstatus, hstatus
     bench["sepc"] = bench["vsepc"] = bench["mepc"] = CODE
@@ -177,13 +225,18 @@ def test_privileged_instructions_trap_by_the_manuals_table(source: str, mode: st
         assert bench.hart.guest_traps == 0
 
 
-@pytest.mark.parametrize("source", ["hlv.w x5, (x6)", "hsv.w x5, (x6)", "hfence.vvma", "hfence.gvma", "hlvx.wu x5, (x6)"])
+@pytest.mark.parametrize(
+    "source", ["hlv.w x5, (x6)", "hsv.w x5, (x6)", "hfence.vvma", "hfence.gvma", "hlvx.wu x5, (x6)"]
+)
 @pytest.mark.parametrize("mode", ["M", "HS", "U"])
 def test_without_the_hypervisor_extension_its_instructions_are_illegal(source: str, mode: str) -> None:
     assert Bench(source, mode=mode, has_h=False).trap().cause == causes.ILLEGAL_INSTRUCTION
 
 
-@pytest.mark.parametrize(("bits", "length"), [(0x0000, 2), (0x2000, 2), (0x9C41, 2), (0xFFFFFFFF, 4), (0x0000007B, 4), (0x120000F3, 4), (0x1030202F, 4)])
+@pytest.mark.parametrize(
+    ("bits", "length"),
+    [(0x0000, 2), (0x2000, 2), (0x9C41, 2), (0xFFFFFFFF, 4), (0x0000007B, 4), (0x120000F3, 4), (0x1030202F, 4)],
+)
 def test_an_illegal_instruction_leaves_its_bits(bits: int, length: int) -> None:
     bench = Bench("nop")
     bench.memory.store(CODE + 2, length, bits)
@@ -212,10 +265,18 @@ class TestDelegation:
         bench["mideleg"] = 0
         assert bench["mideleg"] == 0
 
-    @pytest.mark.parametrize("cause", [cause.number for cause in causes.EXCEPTIONS if cause.number in (2, 3, 8, 9, 10, 22)])
+    @pytest.mark.parametrize(
+        "cause", [cause.number for cause in causes.EXCEPTIONS if cause.number in (2, 3, 8, 9, 10, 22)]
+    )
     def test_each_bit_sends_its_own_cause(self, cause: int) -> None:
-        source, mode = {2: (".word 0", "U"), 3: ("ebreak", "U"), 8: ("ecall", "U"), 9: ("ecall", "HS"), 10: ("ecall", "VS"),
-                        22: ("hfence.vvma", "VS")}[cause]
+        source, mode = {
+            2: (".word 0", "U"),
+            3: ("ebreak", "U"),
+            8: ("ecall", "U"),
+            9: ("ecall", "HS"),
+            10: ("ecall", "VS"),
+            22: ("hfence.vvma", "VS"),
+        }[cause]
         for delegated in (0, 1):
             bench = Bench(source, mode=mode)
             bench["medeleg"] = 1 << cause if delegated else ~(1 << cause) & U64
@@ -234,7 +295,14 @@ class TestHostedModes:
         bench = Bench("nop\necall", mode="HS", hosts=HOST_M)
         seen = bench.hart.run(10)
         assert (seen.reason, seen.cause, seen.is_interrupt, seen.pc, seen.insn, seen.steps, seen.target) == (
-            EXIT_TRAP, 9, False, CODE + 4, 0x73, 1, 3)
+            EXIT_TRAP,
+            9,
+            False,
+            CODE + 4,
+            0x73,
+            1,
+            3,
+        )
         assert (bench.mode, bench.hart.pc, bench.hart.steps, bench.hart.guest_traps) == ("HS", CODE + 4, 1, 0)
         assert (bench["mepc"], bench["mcause"], bench["mtval"]) == (CODE + 4, 9, 0)
 
@@ -258,14 +326,34 @@ class TestHostedModes:
         bench.hart.set_irq(causes.SEI, True)
         for _ in range(3):
             seen = bench.hart.run(3)
-            assert (seen.reason, seen.is_interrupt, seen.cause, seen.steps, seen.insn) == (EXIT_TRAP, True, causes.SEI, 0, 0)
+            assert (seen.reason, seen.is_interrupt, seen.cause, seen.steps, seen.insn) == (
+                EXIT_TRAP,
+                True,
+                causes.SEI,
+                0,
+                0,
+            )
 
 
 class TestWarl:
     """What CSRs keep of what is written."""
 
     def test_every_csr_keeps_just_its_writable_bits(self) -> None:
-        skipped = {"satp", "vsatp", "hgatp", "mstatus", "mip", "sip", "hip", "vsip", "sie", "vsie", "mcycle", "minstret", "mcountinhibit"}
+        skipped = {
+            "satp",
+            "vsatp",
+            "hgatp",
+            "mstatus",
+            "mip",
+            "sip",
+            "hip",
+            "vsip",
+            "sie",
+            "vsie",
+            "mcycle",
+            "minstret",
+            "mcountinhibit",
+        }
         for csr in csrs.CSRS:
             if csr.name in skipped or csr.name.startswith("pmp") or csr.number >> 10 == 3:
                 continue
@@ -301,7 +389,9 @@ class TestWarl:
         bench = Bench()
         bench["satp"] = 8 << 60 | 0x1234 << 44 | 0xABC
         bench["satp"] = mode << 60 | 0x4321 << 44 | 0xDEF
-        assert bench["satp"] == (mode << 60 | 0x4321 << 44 | 0xDEF if mode in (0, 8) else 8 << 60 | 0x1234 << 44 | 0xABC)
+        assert bench["satp"] == (
+            mode << 60 | 0x4321 << 44 | 0xDEF if mode in (0, 8) else 8 << 60 | 0x1234 << 44 | 0xABC
+        )
 
     @pytest.mark.parametrize("mode", range(16))
     def test_so_does_vsatp_written_by_the_guest(self, mode: int) -> None:
@@ -350,7 +440,10 @@ class TestCounters:
 
     @pytest.mark.parametrize(("name", "bit"), [("mcycle", 1), ("minstret", 4)])
     def test_an_inhibited_counter_stands_still_and_goes_on_from_there(self, name: str, bit: int) -> None:
-        bench = Bench(f"nop\ncsrwi mcountinhibit, {bit}\nnop\nnop\ncsrr x5, {name}\ncsrwi mcountinhibit, 0\ncsrr x6, {name}\ncsrr x7, {name}")
+        bench = Bench(
+            f"nop\ncsrwi mcountinhibit, {bit}\nnop\nnop\ncsrr x5, {name}\n"
+            f"csrwi mcountinhibit, 0\ncsrr x6, {name}\ncsrr x7, {name}"
+        )
         bench.hart.run(8)
         assert bench.x(5) in (1, 2)
         assert (bench.x(6) - bench.x(5), bench.x(7) - bench.x(5)) in ((0, 1), (1, 2))

@@ -99,7 +99,15 @@ TAKEN: dict[str, Callable[[int, int], bool]] = {
 }
 """Whether a branch on rs1 and rs2 is taken."""
 
-LOADS = {"lb": (1, True), "lh": (2, True), "lw": (4, True), "ld": (8, True), "lbu": (1, False), "lhu": (2, False), "lwu": (4, False)}
+LOADS = {
+    "lb": (1, True),
+    "lh": (2, True),
+    "lw": (4, True),
+    "ld": (8, True),
+    "lbu": (1, False),
+    "lhu": (2, False),
+    "lwu": (4, False),
+}
 """Size in bytes, and whether the loaded value is sign-extended."""
 
 STORES = {"sb": 1, "sh": 2, "sw": 4, "sd": 8}

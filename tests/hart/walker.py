@@ -1,4 +1,4 @@
-"""A reference walker, from the manual's algorithm ("Virtual Address Translation Process"; H, "Two-Stage Address Translation").
+"""A reference walker, from the manual's algorithm (Sv39, "Virtual Address Translation Process"; H, "Two-Stage …").
 
 It shares nothing with the hart: no cache, no PMP (which the tests leave open), one entry read after the other.
 """
@@ -15,7 +15,7 @@ GUEST_PAGE_FAULT = {FETCH: 20, LOAD: 21, STORE: 23}
 
 
 class Fault(Exception):
-    """The walk ended in an exception; guest-page faults carry the GPA, and whether it was that of a page-table entry."""
+    """The walk ended in an exception; a guest-page fault carries the GPA, and whether a page-table entry has it."""
 
     def __init__(self, cause: int, gpa: int = 0, is_implicit: bool = False) -> None:
         super().__init__(cause)
@@ -67,8 +67,16 @@ class Walker:
         self._check(pte, level, access, wanted, self.mxr, fault)
         return _join(pte, level, gpa)
 
-    def _find(self, atp: int, address: int, access: int, root_bits: int, cause: int, fault: Fault | None,
-              read: Callable[[int, int], int]) -> tuple[int, int]:
+    def _find(
+        self,
+        atp: int,
+        address: int,
+        access: int,
+        root_bits: int,
+        cause: int,
+        fault: Fault | None,
+        read: Callable[[int, int], int],
+    ) -> tuple[int, int]:
         table = (atp & (1 << 44) - 1) << 12
         for level in (2, 1, 0):
             bits = root_bits if level == 2 else 9
