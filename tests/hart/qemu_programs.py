@@ -5,7 +5,7 @@ instructions, and ends in an ecall to M-mode, which stores the registers and CSR
 the handler of the mode it went to, which then skips the instruction. At the end all results go to the UART, raw.
 
 Left out is where QEMU 7.2 and we differ on purpose, or where it is not WARL: A and D bits (it sets them), counters'
-values, TVM, VTVM and sfence.vma in a guest (it applies TVM, not VTVM), what traps in VU-mode (it reports illegal
+values, TVM, VTVM and sfence.vma in a guest (it applies TVM, not VTVM, and not to hgatp), what traps in VU-mode (it reports illegal
 instructions), HLV and HSV (it takes SUM for set there), AMOs that fault on the bus, htval (it writes it on traps to
 VS-mode), FS and VS, unwritable fields of hstatus and vsstatus, causes of more than six bits; and interrupts and WFI.
 """
@@ -69,7 +69,7 @@ WRITABLE = {
     "hcounteren": (7, 0),
     "mcounteren": (7, 0),
 }
-_READ_ONLY = ("cycle", "time", "instret", "mhartid", "satp", "vsatp", "hgatp", "0x5c0", "hgeip")
+_READ_ONLY = ("cycle", "time", "instret", "mhartid", "satp", "vsatp", "0x5c0", "hgeip")
 
 _LOGGER = """
 handler_{name}:
