@@ -5,8 +5,8 @@ instructions, and ends in an ecall to M-mode, which stores the registers and CSR
 the handler of the mode it went to, which then skips the instruction. At the end all results go to the UART, raw.
 
 Left out is where QEMU 7.2 and we differ on purpose, or where it is not WARL: A and D bits (it sets them), counters'
-values, TVM, VTVM and sfence.vma in a guest (it applies TVM, not VTVM, and not to hgatp), what traps in VU-mode (it reports illegal
-instructions), HLV and HSV (it takes SUM for set there), AMOs that fault on the bus, htval (it writes it on traps to
+values, TVM, VTVM and sfence.vma in a guest (it applies TVM, not VTVM), hgatp under TVM, execute-only pages (in a guest
+it takes vsstatus.MXR for mstatus.MXR), what traps in VU-mode (it reports illegal instructions), HLV and HSV (it takes SUM for set there), AMOs that fault on the bus, htval (it writes it on traps to
 VS-mode), FS and VS, unwritable fields of hstatus and vsstatus, causes of more than six bits; and interrupts and WFI.
 """
 
@@ -260,6 +260,7 @@ def _tables(rng: random.Random, image: bytearray) -> dict[str, int]:
         flags = rng.choice(
             (0xDF, 0xCF, 0xC1, rng.getrandbits(5) | 0xC1, rng.getrandbits(5) | 0xC1, rng.getrandbits(5) | 0xC0)
         )
+        flags |= 2 if flags & 8 else 0
         high = 1 << rng.randrange(54, 61) if rng.random() < 0.1 else 0
         put(level0 + 8 * index, DATA_AT + 0x1000 * rng.randrange(4) >> 2 | flags | high)
     return {"G": TABLES_AT, "S": TABLES_AT + 0x4000, "U": TABLES_AT + 0x5000}
