@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from ..core.errors import ConfigError, ImageError, OptionError
+from ..core.isa.extensions import parse_isa
 from ..core.vmm.config import VmConfig
+from ..core.vmm.guest_isa import GUEST_ISA, check_guest_isa
 from ..guest import GuestError, ImageInfo, image, image_info, images
 
 _SIZE = re.compile(r"(\d+)\s*([KMGT]?)(i?B)?", re.IGNORECASE)
@@ -37,6 +39,20 @@ def parse_number(text: str, option: str) -> int:
     if value < 0:
         raise OptionError(f"{option} {text}: a number such as 5000000, 5M or 0x1000 is needed")
     return value
+
+
+def parse_guest_isa(text: str | None, techniques: Sequence[str]) -> frozenset[str]:
+    """The guest's extensions, as --isa has them: an ISA string, a profile, or changes to the default.
+
+    Raises OptionError where they do not exist, or one of the techniques cannot keep a guest to them.
+    """
+    isa = GUEST_ISA if text is None else parse_isa(text, GUEST_ISA)
+    try:
+        for technique in techniques:
+            check_guest_isa(isa, technique)
+    except ConfigError as error:
+        raise OptionError(f"--isa {text}: {error}") from error
+    return isa
 
 
 def make_config(memory: str, **settings: Any) -> VmConfig:

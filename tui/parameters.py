@@ -62,3 +62,8 @@ TlbOption = Annotated[
     ),
 ]
 JsonOption = Annotated[str | None, typer.Option("--json", metavar="FILE", help=JSON_HELP)]
+
+IsaOption = Annotated[
+    str | None,
+    typer.Option(metavar="ISA", help="The guest's extensions: an ISA string, a profile, or changes such as -zihpm."),
+]

@@ -137,15 +137,16 @@ DEFAULT_ISA: frozenset[str] = close(row.name for row in EXTENSIONS)
 """Everything that is implemented."""
 
 
-def parse_isa(text: str) -> frozenset[str]:
+def parse_isa(text: str, default: frozenset[str] = DEFAULT_ISA) -> frozenset[str]:
     """The set that an ISA string names: `rv64imac_zicsr_h`, `rv64gc_zba`, `rva22s64_h_sstc`, upper or lower case.
 
     Each extension may carry a version (`zicsr2p0`), which is ignored. A text that starts with + or - changes the
-    default set instead: `-zihpm`, `+sstc-zicboz`. Raises OptionError for what does not exist, with what would be right.
+    set `default` instead: `-zihpm`, `+sstc-zicboz`. Raises OptionError for what does not exist, saying what would be
+    right.
     """
     lowered = text.strip().lower()
     if lowered[:1] in ("+", "-"):
-        return _changed(lowered, text)
+        return _changed(default, lowered, text)
     first, *rest = lowered.split("_")
     if first in PROFILES:
         wanted = [_known(name.lower(), text) for name in PROFILES[first]]
@@ -159,9 +160,8 @@ def parse_isa(text: str) -> frozenset[str]:
     return close(wanted)
 
 
-def _changed(lowered: str, text: str) -> frozenset[str]:
-    """The default set with +name added and -name taken away, left to right."""
-    isa = DEFAULT_ISA
+def _changed(isa: frozenset[str], lowered: str, text: str) -> frozenset[str]:
+    """The set with +name added and -name taken away, left to right."""
     for sign, part in re.findall(r"([+-])([^+-]*)", lowered):
         names = _part(part, text)
         if sign == "-" and set(names) & set(_BASE):

@@ -12,9 +12,9 @@ from ..devices.plic import N_SOURCES
 from ..devices.test_finisher import PASS_WORD, RESET_WORD
 from ..errors import ConfigError
 from ..isa.causes import MEI, MSI, MTI, SEI
+from ..isa.extensions import DEFAULT_ISA, format_isa, names_in_order
 from .memory_map import ACLINT, DEVICE_TREE_SPACE, PLIC, RTC, TEST_FINISHER, UART, VM_BOARD, Region, ram
 
-DEFAULT_ISA = "rv64imac_zicsr_zifencei"
 DEFAULT_TIMEBASE = 10_000_000  # Hz
 UART_CLOCK = 3_686_400  # Hz
 
@@ -42,15 +42,15 @@ def build_device_tree(
     memory_size: int,
     n_harts: int = 1,
     bootargs: str = "",
-    isa: str = DEFAULT_ISA,
+    isa: frozenset[str] = DEFAULT_ISA,
     timebase_frequency: int = DEFAULT_TIMEBASE,
     board: Sequence[Region] = VM_BOARD,
 ) -> bytes:
     """The flattened device tree (version 17).
 
-    memory_size: bytes of RAM; bootargs: the kernel's command line; isa: the riscv,isa string; timebase_frequency: Hz
-    of `time`; board: the regions of memory_map that have a device. Raises ConfigError where bootargs are not ASCII or
-    too long.
+    memory_size: bytes of RAM; bootargs: the kernel's command line; isa: the harts' extensions; timebase_frequency: Hz of
+    `time`; board: the regions of memory_map that have a device. Raises ConfigError where bootargs are not ASCII or too
+    long.
     """
     if not bootargs.isascii() or "\0" in bootargs:
         raise ConfigError(f"kernel arguments {bootargs!r}: only ASCII text can be handed over")
@@ -100,7 +100,7 @@ def chosen(bootargs: str) -> fdt.Node:
     return node("chosen", {**arguments, "stdout-path": f"/soc/serial@{UART.base:x}"})
 
 
-def cpus(n_harts: int, isa: str, timebase_frequency: int, phandles: Phandles) -> fdt.Node:
+def cpus(n_harts: int, isa: frozenset[str], timebase_frequency: int, phandles: Phandles) -> fdt.Node:
     """The harts, each with its own interrupt controller, and their (flat) topology."""
     harts = [
         node(
@@ -111,7 +111,9 @@ def cpus(n_harts: int, isa: str, timebase_frequency: int, phandles: Phandles) ->
                 "reg": hart,
                 "status": "okay",
                 "compatible": "riscv",
-                "riscv,isa": isa,
+                "riscv,isa": format_isa(isa),
+                "riscv,isa-base": "rv64i",
+                "riscv,isa-extensions": names_in_order(isa),
                 "mmu-type": "riscv,sv39",
             },
             node(

@@ -14,8 +14,9 @@ from ..devices.test_finisher import Finish
 from ..errors import ConfigError
 from ..hart import EXIT_BREAKPOINT, EXIT_MMIO, EXIT_TRAP, EXIT_WFI, HOST_M, Exit, Hart, Memory
 from ..isa.causes import MEI, MSI, SEI
+from ..isa.extensions import DEFAULT_ISA
 from .board import Board
-from .device_tree import DEFAULT_ISA, build_device_tree
+from .device_tree import build_device_tree
 from .loader import Image, place
 from .memory_map import (
     ACLINT,
@@ -61,8 +62,8 @@ class Machine:
     """A machine of one or more harts.
 
     memory_size: bytes of RAM, a multiple of 4096 and at least memory_map.MIN_MEMORY. hosts: HOST_* bits, the modes
-    that the caller plays. has_h: misa.H. console: the serial port's far end. tlb: as for Hart. Raises ConfigError for
-    what cannot be built.
+    that the caller plays. isa: the harts' extensions; has_h=False takes H away. console: the serial port's far end.
+    tlb: as for Hart. Raises ConfigError for what cannot be built.
     """
 
     def __init__(
@@ -71,6 +72,7 @@ class Machine:
         *,
         n_harts: int = 1,
         hosts: int = 0,
+        isa: frozenset[str] = DEFAULT_ISA,
         has_h: bool = True,
         console: ConsoleEnd | None = None,
         steps_per_tick: int = DEFAULT_STEPS_PER_TICK,
@@ -87,7 +89,8 @@ class Machine:
             raise ConfigError(f"{n_harts} harts: without firmware a machine has one")
         self.memory = Memory(memory_size, RAM_BASE)
         self.harts = tuple(
-            Hart(self.memory, hart_id=index, has_h=has_h, hosts=hosts, steps_per_tick=steps_per_tick, tlb=tlb)
+            Hart(self.memory, hart_id=index, isa=isa, has_h=has_h, hosts=hosts,
+                 steps_per_tick=steps_per_tick, tlb=tlb)
             for index in range(n_harts)
         )
         self.console = console or ConsoleEnd()
@@ -108,7 +111,7 @@ class Machine:
 
     # --- what it runs
 
-    def load(self, image: Image, *, bootargs: str = "", isa: str = DEFAULT_ISA) -> None:
+    def load(self, image: Image, *, bootargs: str = "") -> None:
         """Place an image and the device tree in the fresh RAM, and every hart at the entry, a0 its number, a1 the
         device tree.
 
@@ -118,7 +121,7 @@ class Machine:
             memory_size=self.memory.size,
             n_harts=len(self.harts),
             bootargs=bootargs,
-            isa=isa,
+            isa=self.harts[0].isa,
             board=VM_BOARD if self.is_hosted else FIRMWARE_BOARD,
         )
         tree_region = device_tree_region(self.memory.size)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from ..errors import ConfigError
 from ..machine.memory_map import MIB, MIN_MEMORY, PAGE_SIZE
 from .exits import ExitHandler, InstructionHandler
+from .guest_isa import GUEST_ISA, check_guest_isa
 from .shadow_policy import POLICIES, ShadowPolicy
 from .techniques import TECHNIQUES
 
@@ -31,6 +32,7 @@ class VmConfig:
     steps_per_tick: mtime advances by one every so many steps. policy: a name in POLICIES, or a callable that makes a
     policy; only shadow paging looks at it. handlers: exception number to handler, instead of the technique's own.
     instruction_handlers: instruction name to handler, instead of the emulation. tlb: the hart's, "precise" or "stale".
+    isa: the guest's extensions, a closed set.
     """
 
     technique: str | type[Technique] = "deprivileged"
@@ -41,6 +43,7 @@ class VmConfig:
     handlers: Mapping[int, ExitHandler] = field(default_factory=dict)
     instruction_handlers: Mapping[str, InstructionHandler] = field(default_factory=dict)
     tlb: str = "precise"
+    isa: frozenset[str] = GUEST_ISA
 
     def __post_init__(self) -> None:
         if self.memory % PAGE_SIZE or not MIN_MEMORY <= self.memory <= MAX_MEMORY:
@@ -52,6 +55,7 @@ class VmConfig:
             raise ConfigError(f"no technique {self.technique!r}; there are {', '.join(TECHNIQUES)}")
         if isinstance(self.policy, str) and self.policy not in POLICIES:
             raise ConfigError(f"no shadow policy {self.policy!r}; there are {', '.join(POLICIES)}")
+        check_guest_isa(self.isa, self.technique_class.name)
 
     @property
     def technique_class(self) -> type[Technique]:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from ..isa.decoder import Decoded, decode
-from .csr_file import CSR_NAMES, CYCLE, INSTRET, SATP, SCOUNTEREN, TIME
+from .csr_file import CSR_NAMES, CYCLE, INSTRET, SATP, SCOUNTEREN
 from .exits import HANDLED, REFLECT, ExitReason, InstructionHandler
 from .traps import can_wake, emulate_sret, retire
 from .walker import SUPERVISOR, USER
@@ -19,7 +19,8 @@ from .walker import SUPERVISOR, USER
 if TYPE_CHECKING:
     from .vcpu import Vcpu
 
-_COUNTERS: Final = frozenset((CYCLE, TIME, INSTRET))
+_COUNTERS: Final = {number: "Zicntr" if number <= INSTRET else "Zihpm" for number in range(CYCLE, CYCLE + 32)}
+"""The user counters (cycle, time and instret first), each with its extension."""
 _WORD: Final = (1 << 64) - 1
 
 
@@ -32,7 +33,9 @@ def _csr_handler(combine: Callable[[int, int], int], always_writes: bool, is_imm
         writes = always_writes or operand != 0
         hart = vcpu.hart
         if number in _COUNTERS:
-            if writes or (vcpu.mode == USER and not vcpu.csrs.read(SCOUNTEREN) >> (number & 31) & 1):
+            if writes or _COUNTERS[number] not in vcpu.vm.config.isa:
+                return REFLECT
+            if vcpu.mode == USER and not vcpu.csrs.read(SCOUNTEREN) >> (number & 31) & 1:
                 return REFLECT
             hart.write_gpr(instruction.rd, vcpu.read_counter(number))
         elif number in CSR_NAMES and vcpu.mode == SUPERVISOR:

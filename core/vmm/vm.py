@@ -12,6 +12,7 @@ from ..devices.uart16550 import Uart16550
 from ..errors import ConfigError
 from ..hart import Hart, Memory
 from ..isa.causes import SEI, STI
+from ..isa.extensions import DEFAULT_ISA
 from ..isa.paging import PAGE_SIZE
 from ..machine.bus import Bus
 from ..machine.device_tree import DEFAULT_TIMEBASE, build_device_tree
@@ -54,8 +55,8 @@ class Vm:
         technique = config.technique_class
         machine_size = config.memory + (config.table_space if technique.owns_frames else 0)
         memory = Memory(machine_size, base=RAM_BASE)
-        self.hart = Hart(memory, has_h=technique.has_h, hosts=technique.hosts, steps_per_tick=config.steps_per_tick,
-                         tlb=config.tlb)
+        self.hart = Hart(memory, isa=DEFAULT_ISA if technique.has_h else config.isa, hosts=technique.hosts,
+                         steps_per_tick=config.steps_per_tick, tlb=config.tlb)
         if technique.owns_frames:
             self.frames = FrameAllocator(memory)
             self.ram = GuestMemory(memory, self.frames, RAM_BASE, config.memory)
@@ -95,7 +96,7 @@ class Vm:
         place(self.image, self.ram.write, RAM_BASE, config.memory, [tree_region])
         tree = build_device_tree(
             memory_size=config.memory, n_harts=len(self.vcpus), bootargs=config.append,
-            timebase_frequency=DEFAULT_TIMEBASE)
+            isa=config.isa, timebase_frequency=DEFAULT_TIMEBASE)
         self.ram.write(tree_region.base, tree)
         gprs = [0] * 32
         gprs[A0], gprs[A1] = 0, tree_region.base

@@ -9,6 +9,7 @@ import fdt
 import pytest
 
 from hartvisor.core.errors import ConfigError
+from hartvisor.core.isa.extensions import parse_isa
 from hartvisor.core.machine.device_tree import build_device_tree
 from hartvisor.core.machine.memory_map import FIRMWARE_BOARD, RTC
 from tests.oracles import require_oracle
@@ -16,7 +17,7 @@ from tests.oracles import require_oracle
 MEMORY = 128 << 20
 FULL_BOARD = (*FIRMWARE_BOARD, RTC)
 #: Properties that differ by design: what the hart can do, and who made the board.
-OURS = {"model", "riscv,isa", "mmu-type"}
+OURS = {"model", "riscv,isa", "riscv,isa-base", "riscv,isa-extensions", "mmu-type"}
 
 Properties = dict[str, list[int | str]]
 
@@ -79,13 +80,15 @@ def test_the_same_arguments_give_the_same_bytes() -> None:
 def test_arguments_show_in_the_tree() -> None:
     nodes = tree(
         build_device_tree(
-            memory_size=5 << 30, n_harts=3, bootargs="console=hvc0 x", isa="rv64i", timebase_frequency=1234
+            memory_size=5 << 30, n_harts=3, bootargs="console=hvc0 x", isa=parse_isa("rv64imc"), timebase_frequency=1234
         )
     )
     assert nodes["/chosen"]["bootargs"] == ["console=hvc0 x"]
     assert nodes["/memory@80000000"]["reg"] == [0, 0x8000_0000, 1, 0x4000_0000]
     assert nodes["/cpus"]["timebase-frequency"] == [1234]
-    assert nodes["/cpus/cpu@2"]["riscv,isa"] == ["rv64i"]
+    assert nodes["/cpus/cpu@2"]["riscv,isa"] == ["rv64imc_zicsr_zmmul_zca"]
+    assert nodes["/cpus/cpu@2"]["riscv,isa-base"] == ["rv64i"]
+    assert nodes["/cpus/cpu@2"]["riscv,isa-extensions"] == ["i", "m", "c", "zicsr", "zmmul", "zca"]
     assert "/cpus/cpu@3" not in nodes
 
 

@@ -13,10 +13,11 @@ from ...core.errors import OptionError
 from ...core.machine.loader import load_image
 from ...core.vmm.compare import CHECKPOINT_STEPS, COMPARED, Comparison
 from ...core.vmm.compare import compare as compare_runs
-from ..options import check_writable, find_image, make_config, parse_number, write_json
+from ..options import check_writable, find_image, make_config, parse_guest_isa, parse_number, write_json
 from ..parameters import (
     AppendOption,
     BudgetOption,
+    IsaOption,
     JsonOption,
     MemoryOption,
     PolicyName,
@@ -42,6 +43,7 @@ def compare(
     checkpoint: CheckpointOption = str(CHECKPOINT_STEPS),
     shadow_policy: PolicyOption = PolicyName.CACHED,
     tlb: TlbOption = TlbName.PRECISE,
+    isa: IsaOption = None,
     json: JsonOption = None,
 ) -> None:
     """Run IMAGE bare and under the three techniques, side by side, and prove that the guest could not tell.
@@ -58,7 +60,8 @@ def compare(
     if limit is None and info is not None and not info.powers_off:
         raise OptionError(f"{image} never powers off; say how far to run it, such as --budget 1M")
     bootargs = append if append is not None else (info.workload or info.append) if info is not None else ""
-    config = make_config(memory, append=bootargs, policy=shadow_policy.value, tlb=tlb.value)
+    config = make_config(memory, append=bootargs, policy=shadow_policy.value, tlb=tlb.value,
+                         isa=parse_guest_isa(isa, COMPARED))
     loaded = load_image(path)
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[steps]}"), TimeElapsedColumn())
     console = Console(stderr=True)

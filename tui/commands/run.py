@@ -15,11 +15,12 @@ from ...core.vmm.digest import digest
 from ...core.vmm.exits import labelled
 from ...core.vmm.stop import Stop, StopReason
 from ...core.vmm.vm import Vm
-from ..options import check_writable, find_image, make_config, parse_number, write_json
+from ..options import check_writable, find_image, make_config, parse_guest_isa, parse_number, write_json
 from ..parameters import (
     AppendOption,
     BudgetOption,
     ImageArgument,
+    IsaOption,
     JsonOption,
     MemoryOption,
     PolicyName,
@@ -49,6 +50,7 @@ def run(
     budget: BudgetOption = None,
     shadow_policy: PolicyOption = PolicyName.CACHED,
     tlb: TlbOption = TlbName.PRECISE,
+    isa: IsaOption = None,
     json: JsonOption = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No summary at the end.")] = False,
 ) -> None:
@@ -63,7 +65,8 @@ def run(
     bootargs = append if append is not None else info.append if info is not None else ""
     console = STDERR if json == "-" else STDOUT
     config = make_config(
-        memory, technique=technique.value, append=bootargs, policy=shadow_policy.value, tlb=tlb.value
+        memory, technique=technique.value, append=bootargs, policy=shadow_policy.value, tlb=tlb.value,
+        isa=parse_guest_isa(isa, [technique.value]),
     )
     vm = Vm(config, load_image(path), lambda data: _write(console, data))
     started = time.process_time()

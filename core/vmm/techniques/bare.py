@@ -42,7 +42,7 @@ class Bare(Hosted):
 
     def enter_world(self) -> None:
         """Delegate to S-mode what the SBI does not need."""
-        delegate(self.hart, _DELEGATED, causes.MIDELEG_MASK)
+        delegate(self.hart, _DELEGATED, causes.MIDELEG_MASK, self.vm.config.isa)
         self.hart.virtual = False
         self.hart.privilege = SUPERVISOR
 

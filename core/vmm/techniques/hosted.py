@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from ..vm import Vm
 
 EVERY_BIT: Final = (1 << 64) - 1
-ALL_COUNTERS: Final = 7  # CY, TM, IR
+BASE_COUNTERS: Final = 7  # CY, TM, IR
+EVENT_COUNTERS: Final = 0xFFFF_FFF8  # HPM
 
 
 def csr_number(name: str) -> int:
@@ -29,11 +30,17 @@ def csr_number(name: str) -> int:
     return BY_NAME[name].number
 
 
-def delegate(hart: Hart, medeleg: int, mideleg: int) -> None:
-    """What M-mode firmware does first: the modes below get these exceptions and interrupts, and all counters."""
+def counters_of(isa: frozenset[str]) -> int:
+    """mcounteren for a guest with these extensions: the bits of the counters that it has."""
+    return (BASE_COUNTERS if "Zicntr" in isa else 0) | (EVENT_COUNTERS if "Zihpm" in isa else 0)
+
+
+def delegate(hart: Hart, medeleg: int, mideleg: int, isa: frozenset[str]) -> None:
+    """What M-mode firmware does first: the modes below get these exceptions and interrupts, and of what has a gate the
+    guest's extensions."""
     hart.write_csr(csr_number("medeleg"), medeleg)
     hart.write_csr(csr_number("mideleg"), mideleg)
-    hart.write_csr(csr_number("mcounteren"), ALL_COUNTERS)
+    hart.write_csr(csr_number("mcounteren"), counters_of(isa))
 
 
 class Hosted:
@@ -85,7 +92,7 @@ class Hosted:
 
     def enter_world(self) -> None:
         """Everything the guest must not decide goes to HS-mode, which is us."""
-        delegate(self.hart, EVERY_BIT, EVERY_BIT)
+        delegate(self.hart, EVERY_BIT, EVERY_BIT, self.vm.config.isa)
 
     def before_entry(self) -> None:
         """Called before each entry into the guest."""

@@ -13,7 +13,7 @@ from ...isa.paging import MODE_BARE, SV39
 from ..csr_file import SATP, VsCsrs, field_mask
 from ..shadow_pages import BARE_SUPERVISOR, BARE_USER, HARDWARE
 from ..walker import SUPERVISOR, USER
-from .hosted import csr_number
+from .hosted import counters_of, csr_number
 from .shadow_paging import ShadowPaged
 
 if TYPE_CHECKING:
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 VTVM: Final = field_mask("hstatus", "VTVM")
 VTW: Final = field_mask("hstatus", "VTW")
-TIME_ONLY: Final = 2
-"""hcounteren: H can offset time but not cycle and instret, so those exit (DESIGN: "Counters and time")."""
+NOT_OFFSET: Final = 5
+"""hcounteren's CY and IR: H can offset time but not cycle and instret, so those exit (DESIGN: "Counters and time")."""
 
 # The guest's own traps go straight to VS. Page faults do not: most are missing shadow entries. Access faults cannot
 # happen, since shadow leaves lead to RAM only.
@@ -68,7 +68,7 @@ class Shadow(ShadowPaged):
     def enter_world(self) -> None:
         """V=1, satp and wfi trap, one stage."""
         super().enter_world()
-        enter_virtual(self.hart, hgatp=0, hstatus=VTVM | VTW, hedeleg=_TO_GUEST)
+        enter_virtual(self.hart, self.vm.config.isa, hgatp=0, hstatus=VTVM | VTW, hedeleg=_TO_GUEST)
         self.csrs.is_stale = True
 
     def before_entry(self) -> None:
@@ -94,13 +94,14 @@ class Shadow(ShadowPaged):
         self.csrs.is_stale = False
 
 
-def enter_virtual(hart: Hart, hgatp: int, hstatus: int, hedeleg: int) -> None:
-    """Make V=1 with these controls, in the manual's order: no walk mixes two guests (H, "hfence" and world switch)."""
+def enter_virtual(hart: Hart, isa: frozenset[str], hgatp: int, hstatus: int, hedeleg: int) -> None:
+    """Make V=1 with these controls, and of what has a gate the guest's extensions; in the manual's order, so that no
+    walk mixes two guests (H, "hfence" and world switch)."""
     hart.write_csr(csr_number("vsatp"), 0)
     hart.write_csr(csr_number("hgatp"), hgatp)
     hart.write_csr(csr_number("hedeleg"), hedeleg)
     hart.write_csr(csr_number("hideleg"), causes.HIDELEG_MASK)
-    hart.write_csr(csr_number("hcounteren"), TIME_ONLY)
+    hart.write_csr(csr_number("hcounteren"), counters_of(isa) & ~NOT_OFFSET)
     hart.write_csr(csr_number("hstatus"), hart.read_csr(csr_number("hstatus")) & ~(VTVM | VTW) | hstatus)
     hart.privilege = SUPERVISOR  # V=1 is for modes below M, where the hart begins
     hart.virtual = True

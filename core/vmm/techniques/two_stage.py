@@ -46,7 +46,7 @@ class TwoStage(Hosted):
     def enter_world(self) -> None:
         """V=1, wfi traps, two stages."""
         super().enter_world()
-        enter_virtual(self.hart, hgatp=self.gstage.hgatp(VMID), hstatus=VTW, hedeleg=_TO_GUEST)
+        enter_virtual(self.hart, self.vm.config.isa, hgatp=self.gstage.hgatp(VMID), hstatus=VTW, hedeleg=_TO_GUEST)
 
     def handle_guest_page_fault(self, vcpu: Vcpu, exit: Exit) -> bool:
         """The second stage had no answer for a GPA."""

@@ -1,0 +1,47 @@
+"""Which extensions a guest has, and which it can be refused.
+
+The machine's hart has everything. What a guest shall not have must be hidden from it by what the architecture gives a
+hypervisor for that (hcounteren, henvcfg, hstateen, FS), or, where the guest runs deprivileged, because it traps. Most
+instructions have no such switch: a VM without them would have them all the same, so it is refused.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from ..errors import ConfigError
+from ..isa.extensions import BY_NAME, DEFAULT_ISA, names_in_order, without
+
+_MACHINE_LEVEL: Final = tuple(name for name in DEFAULT_ISA if name.startswith("Sm"))
+
+GUEST_ISA: Final = without(DEFAULT_ISA, "H", *_MACHINE_LEVEL)
+"""What a guest gets unless told otherwise: all of the machine's extensions but those beneath a guest."""
+
+_ALL: Final = ("deprivileged", "shadow", "two-stage")
+
+HIDING: Final[dict[str, tuple[tuple[str, ...], str]]] = {
+    "H": (_ALL, "its CSRs and instructions trap outside HS-mode"),
+    "Zicntr": (_ALL, "mcounteren: cycle, time and instret trap"),
+    "Zihpm": (_ALL, "mcounteren: hpmcounter3 to hpmcounter31 trap"),
+    "Zihintpause": (_ALL, "pause is a hint, with or without the extension a fence that does nothing"),
+} | dict.fromkeys(_MACHINE_LEVEL, (_ALL, "beneath the guest"))
+"""Extension to the techniques that can hide it and how; bare needs none of this, its hart is built without."""
+
+
+def check_guest_isa(isa: frozenset[str], technique: str) -> None:
+    """Raise ConfigError if no guest can have this set of extensions under the technique, naming what is in the way."""
+    beneath = [name for name in ("H", *_MACHINE_LEVEL) if name in isa]
+    if beneath:
+        raise ConfigError(f"a guest has no {', '.join(sorted(beneath))}: it lies beneath the guest, in the machine")
+    if technique == "bare":
+        return
+    stuck = [name for name in names_in_order(DEFAULT_ISA - isa) if not _can_hide(name, technique)]
+    if stuck:
+        raise ConfigError(f"a guest cannot be without {', '.join(stuck)} under {technique}: the machine has it, it does "
+                          "not trap, and no hypervisor control (hcounteren, henvcfg, hstateen, FS) turns it off")
+
+
+def _can_hide(lowered: str, technique: str) -> bool:
+    """Whether the guest can be kept from the extension. A fact is not a thing to have: the guest is just not told."""
+    row = next(row for row in BY_NAME.values() if row.name.lower() == lowered)
+    return row.is_fact or technique in HIDING.get(row.name, ((), ""))[0]
