@@ -48,9 +48,9 @@ def build_device_tree(
 ) -> bytes:
     """The flattened device tree (version 17).
 
-    memory_size: bytes of RAM; bootargs: the kernel's command line; isa: the harts' extensions; timebase_frequency: Hz of
-    `time`; board: the regions of memory_map that have a device. Raises ConfigError where bootargs are not ASCII or too
-    long.
+    memory_size: bytes of RAM; bootargs: the kernel's command line; isa: the harts' extensions; timebase_frequency:
+    Hz of `time`; board: the regions of memory_map that have a device. Raises ConfigError where bootargs are not
+    ASCII or too long.
     """
     if not bootargs.isascii() or "\0" in bootargs:
         raise ConfigError(f"kernel arguments {bootargs!r}: only ASCII text can be handed over")

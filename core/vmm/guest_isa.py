@@ -7,6 +7,7 @@ instructions have no such switch: a VM without them would have them all the same
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 from ..errors import ConfigError
@@ -17,9 +18,9 @@ _MACHINE_LEVEL: Final = tuple(name for name in DEFAULT_ISA if name.startswith("S
 GUEST_ISA: Final = without(DEFAULT_ISA, "H", *_MACHINE_LEVEL)
 """What a guest gets unless told otherwise: all of the machine's extensions but those beneath a guest."""
 
-_ALL: Final = ("deprivileged", "shadow", "two-stage")
+_ALL: Final[tuple[str, ...]] = ("deprivileged", "shadow", "two-stage")
 
-HIDING: Final[dict[str, tuple[tuple[str, ...], str]]] = {
+HIDING: Final[Mapping[str, tuple[tuple[str, ...], str]]] = {
     "H": (_ALL, "its CSRs and instructions trap outside HS-mode"),
     "Zicntr": (_ALL, "mcounteren: cycle, time and instret trap"),
     "Zihpm": (_ALL, "mcounteren: hpmcounter3 to hpmcounter31 trap"),
@@ -37,8 +38,9 @@ def check_guest_isa(isa: frozenset[str], technique: str) -> None:
         return
     stuck = [name for name in names_in_order(DEFAULT_ISA - isa) if not _can_hide(name, technique)]
     if stuck:
-        raise ConfigError(f"a guest cannot be without {', '.join(stuck)} under {technique}: the machine has it, it does "
-                          "not trap, and no hypervisor control (hcounteren, henvcfg, hstateen, FS) turns it off")
+        names = ", ".join(stuck)
+        raise ConfigError(f"a guest cannot be without {names} under {technique}: the machine has it, "
+                          "it does not trap, and no control of the hypervisor's turns it off")
 
 
 def _can_hide(lowered: str, technique: str) -> bool:

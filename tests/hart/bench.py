@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from hartvisor.core.hart import Hart, Memory
 from hartvisor.core.isa import causes, csrs
 from hartvisor.core.isa.assembler import assemble
+from hartvisor.core.isa.extensions import DEFAULT_ISA
 
 U64 = (1 << 64) - 1
 RAM = 0x8000_0000
@@ -53,17 +54,18 @@ class Bench:
         *,
         mode: str = "M",
         size: int = 1 << 18,
+        isa: frozenset[str] = DEFAULT_ISA,
         has_h: bool = True,
         hosts: int = 0,
         steps_per_tick: int = 10,
         tlb: str = "precise",
     ) -> None:
         self.memory = Memory(size)
-        self.hart = Hart(self.memory, has_h=has_h, hosts=hosts, steps_per_tick=steps_per_tick, tlb=tlb)
+        self.hart = Hart(self.memory, isa=isa, has_h=has_h, hosts=hosts, steps_per_tick=steps_per_tick, tlb=tlb)
         self["pmpaddr0"] = (1 << 54) - 1
         self["pmpcfg0"] = 0x1F
         self["mtvec"], self["stvec"] = M_VECTOR, S_VECTOR
-        if has_h:
+        if "H" in self.hart.isa:
             self["vstvec"] = VS_VECTOR
         self.hart.pc = CODE
         self.symbols: dict[str, int] = {}

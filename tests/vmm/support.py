@@ -11,6 +11,7 @@ from hartvisor.core.machine.memory_map import MIB, RAM_BASE
 from hartvisor.core.vmm.compare import COMPARED, difference_of
 from hartvisor.core.vmm.config import VmConfig
 from hartvisor.core.vmm.digest import digest
+from hartvisor.core.vmm.guest_isa import GUEST_ISA
 from hartvisor.core.vmm.vm import Vm
 
 ENTRY = RAM_BASE + 0x20_0000
@@ -24,19 +25,22 @@ def guest(text: str, base: int = ENTRY) -> Image:
 
 
 def start(image: Image | str, technique: str, *, output: Callable[[bytes], None] = lambda data: None,
-          policy: str = "cached", steps_per_tick: int = 10, typed: bytes = b"", tlb: str = "precise") -> Vm:
+          policy: str = "cached", steps_per_tick: int = 10, typed: bytes = b"", tlb: str = "precise",
+          isa: frozenset[str] = GUEST_ISA) -> Vm:
     """A small VM with the guest (an image or assembly text), at its first instruction."""
-    config = VmConfig(technique=technique, memory=MEMORY, policy=policy, steps_per_tick=steps_per_tick, tlb=tlb)
+    config = VmConfig(technique=technique, memory=MEMORY, policy=policy, steps_per_tick=steps_per_tick,
+                      tlb=tlb, isa=isa)
     vm = Vm(config, guest(image) if isinstance(image, str) else image, output)
     vm.console.type(typed)
     return vm
 
 
 def assert_equivalent(image: Image | str, steps: int, stride: int = 1, *, policy: str = "cached",
-                      techniques: Sequence[str] = COMPARED, typed: bytes = b"") -> list[Vm]:
+                      techniques: Sequence[str] = COMPARED, typed: bytes = b"",
+                      isa: frozenset[str] = GUEST_ISA) -> list[Vm]:
     """Run the guest under each technique, `stride` steps at a time, and compare all that a guest can see; return the
     VMs."""
-    vms = [start(image, technique, policy=policy, typed=typed) for technique in techniques]
+    vms = [start(image, technique, policy=policy, typed=typed, isa=isa) for technique in techniques]
     while vms[0].steps < steps:
         stops = [vm.run(min(stride, steps - vm.steps)) for vm in vms]
         digests = [digest(vm) for vm in vms]

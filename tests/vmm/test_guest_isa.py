@@ -1,0 +1,82 @@
+"""What a guest can be kept from, and that it then finds nothing of it under any technique."""
+
+from __future__ import annotations
+
+import pytest
+
+from hartvisor.core.errors import ConfigError
+from hartvisor.core.isa.extensions import DEFAULT_ISA, EXTENSIONS, parse_isa, without
+from hartvisor.core.vmm.compare import COMPARED
+from hartvisor.core.vmm.config import VmConfig
+from hartvisor.core.vmm.guest_isa import GUEST_ISA, HIDING, check_guest_isa
+
+from .support import assert_equivalent, start
+
+HOSTED = COMPARED[1:]
+HIDDEN_EVERYWHERE = [name for name, (techniques, _) in HIDING.items()
+                     if name in GUEST_ISA and set(HOSTED) <= set(techniques)]
+CANNOT_HIDE = [row.name for row in EXTENSIONS if row.name in GUEST_ISA and row.name not in HIDING
+               and not row.is_fact and row.name not in ("I", "S", "U", "Zicsr")]
+
+_COUNTS_ILLEGAL = """
+    la t0, handler
+    csrw stvec, t0
+    li t1, 7
+    csrw scounteren, t1
+    {instructions}
+    la t0, user
+    csrw sepc, t0
+    sret
+user:
+    {instructions}
+1:  j 1b
+    .align 2
+handler:
+    addi s0, s0, 1
+    csrr s1, scause
+    csrr s2, stval
+    csrr t0, sepc
+    addi t0, t0, 4
+    csrw sepc, t0
+    sret
+"""
+
+
+@pytest.mark.parametrize("name", HIDDEN_EVERYWHERE)
+def test_hidden_extension_is_illegal_alike_under_every_technique(name: str) -> None:
+    instructions = {
+        "Zicntr": ["rdcycle a0", "rdtime a0", "rdinstret a0", "csrr a0, hpmcounter3"],
+        "Zihpm": ["csrr a0, hpmcounter3", "csrr a0, hpmcounter31", "rdcycle a0"],
+        "Zihintpause": ["pause"],
+    }[name]
+    isa = without(GUEST_ISA, name)
+    source = _COUNTS_ILLEGAL.format(instructions="\n".join(instructions))
+    whole = [vm.hart.read_gpr(8) for vm in assert_equivalent(source, 120)]
+    less = [vm.hart.read_gpr(8) for vm in assert_equivalent(source, 120, isa=isa)]
+    assert len(set(whole)) == len(set(less)) == 1
+    assert (less[0] > whole[0]) == (name != "Zihintpause")
+
+
+@pytest.mark.parametrize("technique", HOSTED)
+@pytest.mark.parametrize("name", CANNOT_HIDE)
+def test_what_nothing_hides_is_refused_by_name(name: str, technique: str) -> None:
+    message = rf"a guest cannot be without .*\b{name.lower()}\b.* under {technique}: .*control"
+    with pytest.raises(ConfigError, match=message):
+        VmConfig(technique=technique, isa=without(GUEST_ISA, name))
+
+
+def test_bare_can_be_built_without_anything() -> None:
+    check_guest_isa(parse_isa("rv64i"), "bare")
+
+
+def test_guest_has_nothing_that_lies_beneath_it() -> None:
+    with pytest.raises(ConfigError, match="a guest has no H"):
+        VmConfig(isa=DEFAULT_ISA)
+
+
+@pytest.mark.parametrize("technique", COMPARED)
+def test_device_tree_tells_the_guests_extensions(technique: str) -> None:
+    vm = start("nop", technique, isa=without(GUEST_ISA, "Zihpm"))
+    tree = vm.ram.read(vm.hart.read_gpr(11), 4096)
+    assert b"zicntr" in tree
+    assert b"zihpm" not in tree
