@@ -6,9 +6,10 @@ the handler of the mode it went to, which then skips the instruction. At the end
 
 Left out is where QEMU 7.2 departs from the manual: TVM, VTVM and sfence.vma in a guest (it applies TVM, not VTVM),
 hgatp under TVM, execute-only pages in a guest (it takes vsstatus.MXR for mstatus.MXR), what traps in VU-mode (it
-reports illegal instructions), HLV and HSV (it takes SUM for set), AMOs that fault on the bus, htval (it writes it on traps
-to VS-mode), hedeleg's bits 2 and 6 (it renumbers them). And where both may choose: A and D bits (it sets them), counters'
-values, FS and VS, unwritable fields of hstatus and vsstatus, causes of more than six bits. And interrupts and WFI.
+reports illegal instructions), HLV and HSV (it takes SUM for set), AMOs that fault on the bus, htval (it writes
+it on traps to VS-mode), bits 2 and 6 of hedeleg (it renumbers). And where both may choose: A and D bits (it
+sets them), counters, FS and VS, unwritable fields of hstatus and vsstatus, causes of more than six bits.
+Interrupts and WFI too.
 """
 
 from __future__ import annotations
