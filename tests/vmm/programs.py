@@ -12,6 +12,7 @@ from __future__ import annotations
 from random import Random
 
 from hartvisor.core.isa.assembler import assemble
+from hartvisor.core.isa.instructions import INSTRUCTIONS
 from hartvisor.core.machine.loader import Image, Segment
 
 HANDLER = 0x8020_0000
@@ -39,6 +40,9 @@ CSRS = ("sscratch", "sepc", "scause", "stval", "sie", "sip", "scounteren", "senv
 WIDTHS = ("b", "h", "w", "d")
 AMOS = ("swap", "add", "xor", "and", "or", "min", "max", "minu", "maxu")
 
+STRAIGHT = [row for row in INSTRUCTIONS if "target" not in row.syntax and (row.expands or row.name) != "jalr"]
+"""Every instruction but jumps and branches."""
+
 
 class Writer:
     """Writes one program from a stream of random choices. is_fenced: every change of a table is followed by a fence."""
@@ -56,8 +60,9 @@ class Writer:
         for _ in range(length):
             self.random.choices(
                 (self._compute, self._point, self._access, self._atomic, self._edit, self._csr, self._status,
-                 self._switch_space, self._fence, self._call, self._enter_user, self._enter_supervisor, self._odd),
-                (10, 12, 20, 8, 14, 8, 8, 3, 4, 4, 6, 4, 5))[0]()
+                 self._switch_space, self._fence, self._call, self._enter_user, self._enter_supervisor, self._odd,
+                 self._raw),
+                (10, 12, 20, 8, 14, 8, 8, 3, 4, 4, 6, 4, 5, 5))[0]()
         self._emit("j start")
         return "\n".join([*HANDLER_TEXT, f".org {CODE - HANDLER:#x}", *self.lines])
 
@@ -226,10 +231,11 @@ class Writer:
             self._emit("csrsi sip, 2", "csrsi sie, 2")
 
     def _enter_user(self) -> None:
-        """Go on in U-mode, on the other mapping of this very page."""
+        """Go on in U-mode, on the other mapping of this very page; or try it in S-mode, which must not execute it."""
         self.labels += 1
         label = f"user{self.labels}"
-        self._emit("li t2, 0x100", "csrc sstatus, t2", f"la t1, {label}", "li t0, 0xfff", "and t1, t1, t0",
+        change = "csrs" if self.random.random() < 0.2 else "csrc"
+        self._emit("li t2, 0x100", f"{change} sstatus, t2", f"la t1, {label}", "li t0, 0xfff", "and t1, t1, t0",
                    f"li t0, {USER_CODE:#x}", "or t1, t1, t0", "csrw sepc, t1", "sret", f"{label}:")
 
     def _enter_supervisor(self) -> None:
@@ -241,6 +247,14 @@ class Writer:
         self._emit(self._pick(
             "ebreak", ".word 0", ".word 0xffffffff", "mret", "rdcycle t0", "rdinstret t1", "wfi", "sret", "sfence.vma",
             "hfence.gvma x0, x0", "hlv.w t0, (s4)", "csrw cycle, t0", "ecall", "hsv.d t0, (s5)"))
+
+    def _raw(self) -> None:
+        """Any instruction with any operands; two, where they are compressed."""
+        row = self.random.choice(STRAIGHT)
+        length = 8 * row.length
+        for _ in range(32 // length):
+            insn = row.match | self.random.getrandbits(length) & ~row.mask
+            self._emit(f".{'word' if length == 32 else 'half'} {insn:#x}")
 
 
 # s9 gathers; s10, s8, s7 are the handler's. Exceptions: skip 4 bytes. Fetch faults, and ecalls with s11 set: on to the

@@ -174,3 +174,24 @@ RESERVATION_AT_A_PAGES_END = """
 def test_a_reservation_survives_what_the_hypervisor_does_to_the_next_frame() -> None:
     vms = assert_equivalent(RESERVATION_AT_A_PAGES_END, 20)
     assert vms[0].hart.read_gpr(11) == 0
+
+
+INTERRUPT_AFTER_LR = """
+    la t0, handler
+    csrw stvec, t0
+    csrsi sie, 2
+    li t0, 0x80300000
+    lr.d a0, (t0)
+    csrsi sip, 2
+    csrsi sstatus, 2        # the interrupt comes here, and takes the reservation
+    j .
+    .align 2
+handler:
+    sc.d a1, t0, (t0)
+    j .
+"""
+
+
+def test_an_interrupt_breaks_the_reservation() -> None:
+    vms = assert_equivalent(INTERRUPT_AFTER_LR, 16)
+    assert vms[0].hart.read_gpr(11) == 1
