@@ -5,10 +5,10 @@ from collections.abc import Sequence
 class Memory:
     """Physical RAM of one machine: a lazily allocated, zero-filled, contiguous range.
 
-    Every store that does not come from a hart (loader, devices, hypervisor) goes through this class, so that
-    caches that derive from the stored bytes (decoded code, translations) drop what they hold, and the frame counts as dirty.
+    Every store that does not come from a hart (loader, devices, hypervisor) goes through this class, so that caches
+    that derive from the stored bytes (decoded code, translations) drop what they hold, and the frame counts as dirty.
 
-    base, size: bytes, both multiples of 4096.  Addresses are physical (hpa).  Raises ValueError where a range lies outside.
+    base, size: bytes, both multiples of 4096. Addresses are physical (hpa). Raises ValueError for a range outside.
     """
 
     base: int
@@ -16,12 +16,13 @@ class Memory:
     def __init__(self, size: int, base: int = ...) -> None: ...
     def read(self, hpa: int, length: int) -> bytes: ...
     def write(self, hpa: int, data: bytes | bytearray | memoryview) -> None: ...
-    def load(self, hpa: int, size: int) -> int: ...          # 1, 2, 4 or 8 bytes, little endian, unsigned, need not be aligned
+    # load, store: 1 to 8 bytes, little endian, unsigned, need not be aligned
+    def load(self, hpa: int, size: int) -> int: ...
     def store(self, hpa: int, size: int, value: int) -> None: ...
     def fill_zero(self, hpa: int, length: int) -> None: ...
     def contains(self, hpa: int, length: int = 1) -> bool: ...
     def take_dirty(self, hpa: int, length: int) -> list[int]:
-        """Return, ascending, the addresses of the frames in the range stored to since the last call (or since start), and clear them."""
+        """The frames of the range that were stored to since the last call (or the start): addresses, ascending."""
     def page(self, hpa: int) -> memoryview:
         """A read-only view of the 4 KiB frame that holds hpa, without a copy (for hashing)."""
 
@@ -46,7 +47,7 @@ class Exit:
 EXIT_BUDGET: int       # the budget is used up: run(n) took exactly n steps
 EXIT_TRAP: int         # a trap whose target mode is hosted
 EXIT_MMIO: int         # a physical access outside RAM; finish it with complete_mmio() or fault_mmio()
-EXIT_WFI: int          # WFI retired and nothing can wake this hart before the budget ends but outside input (or: host decides)
+EXIT_WFI: int          # WFI retired, and nothing can wake this hart but outside input
 EXIT_BREAKPOINT: int   # pc is in the host's breakpoint set, nothing executed there yet
 
 HOST_M: int            # bit: M-mode is played by Python; traps to it are exits
@@ -55,22 +56,26 @@ HOST_HS: int           # bit: HS-mode is played by Python
 class Hart:
     """One hart. Not thread-safe; `run` releases the GIL.
 
-    memory: its RAM. hart_id: mhartid. isa: the names of its extensions, a closed set as core.isa.extensions makes it (None: all that
-    are implemented); harts of one memory have the same. has_h=False takes H away from it.
+    memory: its RAM. hart_id: mhartid. isa: the names of its extensions, a closed set as core.isa.extensions makes it
+    (None: all that are implemented); harts of one memory have the same. has_h=False takes H away from it.
     hosts: HOST_* bits. steps_per_tick: mtime advances by one every so many steps.  tlb: "precise" | "stale".
     """
 
-    def __init__(self, memory: Memory, *, hart_id: int = 0, isa: frozenset[str] | None = None, has_h: bool = True, hosts: int = 0,
-                 steps_per_tick: int = ..., tlb: str = "precise") -> None: ...
+    def __init__(self, memory: Memory, *, hart_id: int = 0, isa: frozenset[str] | None = None, has_h: bool = True,
+                 hosts: int = 0, steps_per_tick: int = ..., tlb: str = "precise") -> None: ...
     memory: Memory
     isa: frozenset[str]
     # --- the run loop
     def run(self, budget: int) -> Exit:
-        """Run at most `budget` steps. A trap to a hosted mode leaves pc, privilege and GPRs as the guest had them (the faulting
-        instruction has not retired, no step is counted); the trap CSRs of the target mode (mepc/mcause/mtval/mtval2/mtinst, or sepc/scause/
-        stval/htval/htinst and hstatus.SPV/SPVP/GVA) are written as the manual says. To go on, change what you like and call run again."""
+        """Run at most `budget` steps.
+
+        A trap to a hosted mode leaves pc, privilege and registers as the guest had them (the faulting instruction has
+        not retired, no step is counted); the trap CSRs of the target mode (mepc, mcause, mtval, mtval2, mtinst; or
+        sepc, scause, stval, htval, htinst and hstatus.SPV, SPVP, GVA) are written as the manual says. To go on, change
+        what you like and call run again.
+        """
     def complete_mmio(self, value: int = 0) -> None:
-        """Retire the access of the last EXIT_MMIO: loads put value into rd (sign-extended as the instruction says), pc moves on, one step."""
+        """Retire the access of the last EXIT_MMIO: a load puts value into rd, extended as it says; one step."""
     def fault_mmio(self) -> None:
         """The last EXIT_MMIO hit no device: the hart takes the access fault (5 load, 7 store) as the manual says.
         (If the fault's target is hosted, the next run() returns that EXIT_TRAP at once.)"""
@@ -80,7 +85,7 @@ class Hart:
     virtual: bool         # V
     steps: int            # the step clock; settable (world switch). mtime = steps // steps_per_tick
     idle_steps: int       # steps skipped in WFI; cycle = steps - idle_steps; settable
-    guest_traps: int      # traps taken to modes that are not hosted; instret = steps - idle_steps - guest_traps; settable
+    guest_traps: int      # traps to modes that are not hosted; instret = steps - idle_steps - guest_traps; settable
     reservation: int      # physical address reserved by LR, or -1; settable
     waiting: bool         # asleep in WFI
     def read_gpr(self, index: int) -> int: ...
@@ -88,22 +93,30 @@ class Hart:
     def read_gprs(self) -> tuple[int, ...]: ...                 # 32 values
     def write_gprs(self, values: Sequence[int]) -> None: ...
     def read_csr(self, number: int) -> int:
-        """The CSR's value as the mode that owns the number sees it: no permission check, no side effect. KeyError if it does not exist here."""
+        """The CSR's value as the mode that owns the number sees it: no permission check, no effect.
+
+        Raises KeyError if this hart has no such CSR.
+        """
     def write_csr(self, number: int, value: int) -> None:
-        """Write with WARL legalisation and all effects, no permission check (as M-mode would). KeyError if it does not exist or is read-only."""
+        """Write as M-mode would, with WARL legalisation and all effects.
+
+        Raises KeyError if this hart has no such CSR, or it is read-only.
+        """
     def set_irq(self, interrupt: int, level: bool) -> None:
         """Drive an external interrupt wire into mip: 3 MSI, 11 MEI, 9 SEI (ORed with the software-writable SEIP bit). The
         timer's, MTI, is driven by mtimecmp alone."""
     mtimecmp: int         # CLINT comparator: MTIP = mtime >= mtimecmp; 2**64-1 = never
     mtime_offset: int     # added to steps // steps_per_tick
     def fence(self) -> None:
-        """What a host does after changing page tables: SFENCE.VMA, HFENCE.VVMA and HFENCE.GVMA for all addresses. A precise hart holds
-        nothing that would need it; a stale one drops all its translations."""
+        """SFENCE.VMA, HFENCE.VVMA and HFENCE.GVMA for all addresses, as a host does after changing page tables.
+
+        A precise hart holds nothing that would need it; a stale one drops all its translations.
+        """
     # --- looking without side effects
     def fetch_insn(self) -> int:
         """Bits of the instruction at pc under the present translation (0 where it cannot be fetched)."""
     def translate(self, va: int, access: int) -> tuple[int, int]:
-        """(hpa, 0) or (0, cause): walk as the present mode would for access (0 fetch, 1 load, 2 store); no A/D update, no count."""
+        """(hpa, 0) or (0, cause), as the present mode's access (0 fetch, 1 load, 2 store) would find; no count."""
     breakpoints: frozenset[int]   # virtual addresses; settable with any iterable of ints
     # --- counts (settable to 0)
     tlb_misses: int
@@ -114,4 +127,4 @@ def op_names() -> tuple[str, ...]:
     """The instruction-table names that the execute unit has a handler for, in table order."""
 
 def op_counts() -> dict[str, int]:
-    """How often each instruction was decoded for execution since the module was loaded (feeds the one-fact-once test)."""
+    """How often each instruction was decoded for execution since the module was loaded."""
