@@ -103,8 +103,10 @@ class Hart:
         Raises KeyError if this hart has no such CSR, or it is read-only.
         """
     def set_irq(self, interrupt: int, level: bool) -> None:
-        """Drive an external interrupt wire into mip: 3 MSI, 11 MEI, 9 SEI (ORed with the software-writable SEIP bit). The
-        timer's, MTI, is driven by mtimecmp alone."""
+        """Drive an interrupt wire into mip: 3 MSI, 11 MEI, 9 SEI (ORed with the software-writable SEIP bit).
+
+        The timer's, MTI, follows mtimecmp alone.
+        """
     mtimecmp: int         # CLINT comparator: MTIP = mtime >= mtimecmp; 2**64-1 = never
     mtime_offset: int     # added to steps // steps_per_tick
     def fence(self) -> None:
