@@ -254,14 +254,19 @@ cdef bint stored(MemState* mem, u64 hpa, u64 size) noexcept nogil:
     return dropped
 
 
+cdef inline void break_reservation(HartState* h, u64 hpa, u64 end) noexcept nogil:
+    """A store by another agent to [hpa, end): the reservation goes if it is on one of these doublewords."""
+    if h.reservation != EVERY_BIT and h.reservation & ~<u64>7 < end and hpa <= h.reservation | 7:
+        h.reservation = EVERY_BIT
+
+
 cdef void stored_outside(MemState* mem, u64 hpa, u64 size) noexcept nogil:
     """A store by something that is no hart: over any number of frames; it breaks reservations on the bytes."""
     cdef u64 end = hpa + size
     cdef u64 part
     cdef int i
     for i in range(mem.n_harts):
-        if mem.harts[i].reservation < end and hpa < mem.harts[i].reservation + 8 and mem.harts[i].reservation != EVERY_BIT:
-            mem.harts[i].reservation = EVERY_BIT
+        break_reservation(mem.harts[i], hpa, end)
     while hpa < end:
         part = PAGE_SIZE - (hpa & OFFSET_MASK)
         if part > end - hpa:

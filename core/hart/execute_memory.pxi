@@ -99,9 +99,8 @@ cdef inline void others_stored(HartState* h, u64 hpa, u64 size) noexcept nogil:
     if h.mem.n_harts == 1:
         return
     for i in range(h.mem.n_harts):
-        if h.mem.harts[i] != h and h.mem.harts[i].reservation != EVERY_BIT and h.mem.harts[i].reservation < hpa + size \
-                and hpa < h.mem.harts[i].reservation + 8:
-            h.mem.harts[i].reservation = EVERY_BIT
+        if h.mem.harts[i] != h:
+            break_reservation(h.mem.harts[i], hpa, hpa + size)
 
 
 # ---------------------------------------------------------------- loads and stores
