@@ -6,18 +6,16 @@ from collections.abc import Callable
 from typing import Final
 
 from ..devices.console import ConsoleEnd, discard
-from ..devices.plic import Plic
-from ..devices.test_finisher import Finish, Outcome, TestFinisher
-from ..devices.uart16550 import Uart16550
+from ..devices.test_finisher import Finish, Outcome
 from ..errors import ConfigError
 from ..hart import Hart, Memory
 from ..isa.causes import SEI, STI
 from ..isa.extensions import DEFAULT_ISA
 from ..isa.paging import PAGE_SIZE
-from ..machine.bus import Bus
+from ..machine.board import Board
 from ..machine.device_tree import DEFAULT_TIMEBASE, build_device_tree
 from ..machine.loader import Image, place
-from ..machine.memory_map import PLIC, RAM_BASE, TEST_FINISHER, UART, device_tree_region
+from ..machine.memory_map import RAM_BASE, device_tree_region
 from .config import VmConfig
 from .csr_file import GUEST_CSRS, SIE
 from .digest import MemoryDigest
@@ -70,23 +68,15 @@ class Vm:
         self.memory_digest: MemoryDigest | None = None
         self._power_off: str | None = None
         self._at_breakpoint = False
-        self.bus = self._build_board()
+        # On QEMU's virt, hart 0's PLIC contexts are M-mode's, which no guest has, and S-mode's.
+        board = Board([None, lambda level: self.vcpus[0].csrs.set_pending(SEI, level)], self.console, self._finish)
+        self.bus = board.bus
         self.vcpus = [Vcpu(self, 0, self.hart, technique(self))]
         for vcpu in self.vcpus:
             vcpu.technique.attach(vcpu)
         self._load_guest()
 
     # --- building
-
-    def _build_board(self) -> Bus:
-        bus = Bus()
-        self._plic = Plic([None, lambda level: self.vcpus[0].csrs.set_pending(SEI, level)])
-        bus.attach(TEST_FINISHER, TestFinisher(self._finish))
-        bus.attach(PLIC, self._plic)
-        source = UART.irq
-        assert source is not None
-        bus.attach(UART, Uart16550(self.console, lambda level: self._plic.set_source(source, level)))
-        return bus
 
     def _load_guest(self) -> None:
         """Image and device tree into guest RAM, and the vCPU to where firmware hands over (SBI: a0 = hart id, a1 =
