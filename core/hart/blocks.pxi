@@ -49,19 +49,19 @@ cdef void code_reset(MemState* mem) noexcept nogil:
 
 
 cdef void op_dead(HartState* h, Op* ip, i64 left) noexcept nogil:
-    """First op of a killed block, which links may still point to: undo its entry and look its address up again."""
-    cdef Block* b = block_of(ip)
-    h.pc = b.vpc
-    h.left = left + b.n
+    """Every op of a killed block.  Links may still point to its first, and a hart may be inside: look this address up again."""
+    stop_at(h, ip, left)
 
 
 cdef void block_kill(MemState* mem, Block* b) noexcept nogil:
     """Take a block out of use; its memory stays until the next reset, since a hart may be running its last instruction."""
     cdef Block** link = &mem.hash[block_bucket(b.hpa, b.vpc)]
+    cdef u64 op
     while link[0] != b:
         link = &link[0].hash_next
     link[0] = b.hash_next
-    ops_of(b)[0].run = op_dead
+    for op in range(<u64>(<Op*>b.side - ops_of(b))):
+        ops_of(b)[op].run = op_dead
 
 
 cdef inline u32 bits_at(HartState* h, u64 hpa) noexcept nogil:

@@ -113,6 +113,8 @@ cdef u64 csr_read(HartState* h, u32 number, u64 steps) noexcept nogil:
         return mtime_at(h, steps) + (h.csr[CSR_HTIMEDELTA] if h.virtual else 0)
     if number == CSR_MHARTID:
         return h.hart_id
+    if (number >= CSR_TDATA1 and number <= CSR_TDATA3) or number == CSR_HCONTEXT:
+        return trigger_read(h, number)
     return h.csr[number]
 
 
@@ -143,37 +145,12 @@ cdef void atp_write(HartState* h, u32 number, u64 value) noexcept nogil:
     """satp, vsatp, hgatp: WARL in MODE.  An unsupported mode leaves satp (and vsatp at V=1) as it was; in hgatp, which is WARL field by
     field, and in vsatp written from HS-mode, only MODE keeps its value (manual: "satp", "vsatp", "hgatp")."""
     cdef u64 mode = (value & SATP_MODE) >> SATP_MODE_SHIFT
-    if mode != MODE_BARE and mode != MODE_SV39:
+    if mode != MODE_BARE and (PAGING[0][mode].levels == 0 or mode > h.top_mode):
         if number == CSR_SATP or h.virtual:
             return
         value = (value & ~<u64>SATP_MODE) | (h.csr[number] & SATP_MODE)
     csr_mask_write(h, number, value, h.csr_mask[number])
     contexts_update(h)
-
-
-cdef void pmp_write(HartState* h, u32 number, u64 value) noexcept nogil:
-    """Locked entries stay, and a locked TOR entry locks the address below it (machine chapter, "Locking and Privilege Mode")."""
-    cdef int i, first
-    cdef u64 config, kept = 0
-    if number < CSR_PMPADDR0:
-        first = 8 * ((<int>number - CSR_PMPCFG0) >> 1)
-        for i in range(8):
-            config = value >> (8 * i) & h.csr_mask[number] & 0xFF
-            if pmp_config(h, first + i) & PMP_L:
-                config = pmp_config(h, first + i)
-            elif config & (PMP_R | PMP_W) == PMP_W:
-                config &= ~<u64>PMP_W                   # R=0 W=1 is reserved
-            kept |= config << (8 * i)
-        h.csr[number] = kept
-    else:
-        i = <int>number - CSR_PMPADDR0
-        if pmp_config(h, i) & PMP_L:
-            return
-        if i + 1 < PMP_ENTRIES and pmp_config(h, i + 1) & PMP_L and pmp_config(h, i + 1) & PMP_A == PMP_A_TOR:
-            return
-        csr_mask_write(h, number, value, h.csr_mask[number])
-    pmp_update(h)
-    forget_translations(h.mem)
 
 
 cdef void status_write(HartState* h, u64 value, u64 mask) noexcept nogil:
@@ -200,6 +177,12 @@ cdef void csr_write(HartState* h, u32 number, u64 value, u64 steps_after) noexce
         atp_write(h, number, value)
     elif number >= CSR_PMPCFG0 and number < CSR_PMPADDR0 + PMP_ENTRIES:
         pmp_write(h, number, value)
+    elif number == CSR_MSECCFG:
+        mseccfg_write(h, value)
+    elif number == CSR_MENVCFG or number == CSR_HENVCFG:
+        envcfg_write(h, number, value, mask)
+    elif trigger_write(h, number, value):
+        return
     elif number == CSR_MCYCLE:
         counter_write(h, number, value, cycles_at(h, steps_after))
     elif number == CSR_MINSTRET:

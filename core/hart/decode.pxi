@@ -137,4 +137,8 @@ cdef int load_tables() except -1:
         ENDS_BLOCK[op] = 1
     for number, twin in hart_tables.csr_twins():
         CSR_TWIN[number] = twin
+    for stage, mode, levels, address_bits, root_entries in hart_tables.paging_rows():
+        PAGING[stage][mode].levels = levels
+        PAGING[stage][mode].address_bits = address_bits
+        PAGING[stage][mode].root_mask = root_entries - 1
     return 0

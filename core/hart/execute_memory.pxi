@@ -36,6 +36,8 @@ cdef int reach(HartState* h, Context* c, u64 va, u64 size, int access, u64* hpa,
     cdef u64 room = PAGE_SIZE - (va & OFFSET_MASK)
     cdef int cause
     tval[0] = va
+    if watched(h, c.mode & CTX_V != 0, va, size, TDATA1_STORE if access == STORE else TDATA1_LOAD, tval):
+        return CAUSE_BREAKPOINT
     first_size[0] = size if size <= room else room
     cause = data_address(h, c, va, first_size[0], access, hpa)
     if cause:
@@ -221,8 +223,13 @@ cdef enum:                      # the operations of an AMO
 
 cdef u8* atomic_place(HartState* h, Op* ip, i64 left, u64 size, int access, u64* hpa) noexcept nogil:
     """Where in the host an atomic's operand lies; NULL with the exception waiting.  Misaligned: an address-misaligned exception."""
-    cdef u64 va = h.x[ip.rs1]
+    cdef u64 va = h.x[ip.rs1], acts = TDATA1_LOAD if access == LOAD else TDATA1_STORE, tval = va
     cdef int cause
+    if access == STORE and ip.run != op_sc_w and ip.run != op_sc_d:
+        acts |= TDATA1_LOAD                     # an AMO is both
+    if watched(h, h.data_context.mode & CTX_V != 0, va, size, acts, &tval):
+        fault(h, ip, left, CAUSE_BREAKPOINT, tval)
+        return NULL
     if va & (size - 1):
         fault_plain(h, ip, left, CAUSE_LOAD_ADDRESS_MISALIGNED if access == LOAD else CAUSE_STORE_ADDRESS_MISALIGNED, va,
                     (h.data_context.mode & CTX_V) != 0)

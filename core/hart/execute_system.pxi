@@ -108,10 +108,13 @@ cdef void guest_store(HartState* h, Op* ip, i64 left, int kind) noexcept nogil:
 cdef void guest_load_executable(HartState* h, Op* ip, i64 left, int kind) noexcept nogil:
     """HLVX: execute permission takes the place of read permission, page by page where it crosses one; never cached."""
     cdef Context* c = guest_context(h, ip, left)
-    cdef u64 va = h.x[ip.rs1], size = <u64>1 << kind, hpa = 0, value = 0, at = 0, piece
+    cdef u64 va = h.x[ip.rs1], size = <u64>1 << kind, hpa = 0, value = 0, at = 0, piece, tval = 0
     cdef bint uniform = True
     cdef int cause
     if c == NULL:
+        return
+    if watched(h, True, va, size, TDATA1_LOAD, &tval):
+        fault(h, ip, left, CAUSE_BREAKPOINT, tval)
         return
     while at < size:
         piece = PAGE_SIZE - ((va + at) & OFFSET_MASK)

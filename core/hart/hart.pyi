@@ -102,6 +102,7 @@ class Hart:
 
         Raises KeyError if this hart has no such CSR, or it is read-only.
         """
+    triggers: tuple[tuple[int, int, int], ...]   # tdata1, tdata2, tdata3 of each trigger; settable
     def set_irq(self, interrupt: int, level: bool) -> None:
         """Drive an interrupt wire into mip: 3 MSI, 11 MEI, 9 SEI (ORed with the software-writable SEIP bit).
 

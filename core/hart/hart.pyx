@@ -5,17 +5,21 @@ One translation unit, in parts: the hot path must not cross a module's border.  
 
 cimport cython
 
-from ..isa import extensions, hart_tables
+from ..isa import extensions, hart_tables, paging
 
 include "isa_constants.pxi"
 include "state.pxi"
 include "memory.pxi"
 include "caches.pxi"
+include "pmp.pxi"
+include "walk.pxi"
 include "translate.pxi"
 include "decode.pxi"
 include "aligned.pxi"
 include "blocks.pxi"
 include "traps.pxi"
+include "envcfg.pxi"
+include "triggers.pxi"
 include "csr.pxi"
 include "execute_integer.pxi"
 include "execute_memory.pxi"

@@ -95,6 +95,7 @@ cdef class Hart:
         h.mem = &memory.state
         h.hart_id = hart_id
         h.has_h = "H" in isa
+        h.top_mode = paging.top_mode(isa)
         h.hosts = hosts
         h.steps_per_tick = steps_per_tick
         h.stale = tlb == "stale"
@@ -107,6 +108,8 @@ cdef class Hart:
             h.has_csr[number] = 1
             h.csr_mask[number] = mask
             h.csr[number] = reset
+        for i in range(N_TRIGGERS):
+            h.tdata1[i] = h.csr[CSR_TDATA1]
         h.generation = 1
         h.data_context = h.fetch_context = h.contexts
         if hosts & HOST_M_BIT:                  # a hosted M-mode has opened physical memory to those below it
@@ -326,15 +329,31 @@ cdef class Hart:
     def fence(self):
         hart_flush(self.state)
 
+    @property
+    def triggers(self):
+        return tuple([(self.state.tdata1[i], self.state.tdata2[i], self.state.tdata3[i]) for i in range(N_TRIGGERS)])
+
+    @triggers.setter
+    def triggers(self, values):
+        cdef HartState* h = self.state
+        if len(values) != N_TRIGGERS:
+            raise ValueError(f"there are {N_TRIGGERS} triggers, not {len(values)}")
+        for i, (first, second, third) in enumerate(values):
+            h.tdata1[i], h.tdata2[i], h.tdata3[i] = tdata1_legal(h, first), second, tdata3_legal(h, third)
+        triggers_update(h)
+
     # ------------------------------------------------------------ looking
 
     cdef int look(self, u64 va, int access, u64* hpa) noexcept:
         """Walk and check as an access of one byte would, leaving no trace, not even in a waiting exception."""
         cdef HartState* h = self.state
         cdef Context* c = h.fetch_context if access == FETCH else h.data_context
-        cdef bint uniform = True, guest = h.fault_guest, implicit = h.fault_implicit, gva = h.fault_gva
+        cdef bint uniform = True, guest = h.fault_guest, gva = h.fault_gva
         cdef u64 gpa = h.fault_gpa
-        cdef int cause = walk(h, c, va, access, False, hpa, &uniform)
+        cdef int cause, implicit = h.fault_implicit
+        h.looking = True                        # sets no A and no D
+        cause = walk(h, c, va, access, False, hpa, &uniform)
+        h.looking = False
         if cause == 0 and not pmp_allows(h, hpa[0], 1, access, c.mode & CTX_PRIV, &uniform):
             cause = access_fault(access)
         h.fault_guest, h.fault_implicit, h.fault_gva, h.fault_gpa = guest, implicit, gva, gpa

@@ -73,7 +73,9 @@ cdef int run_loop(HartState* h) noexcept nogil:
             h.reported_pc = h.pc
             h.reported_step = steps_now(h)
             return REASON_BREAKPOINT
-        b = block_find(h, h.n_breakpoints != 0)
+        if h.breaking and break_on_fetch(h):
+            continue
+        b = block_find(h, steps_here(h))
         if b == NULL:
             continue
         if <i64>b.n > h.left:

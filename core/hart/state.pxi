@@ -37,7 +37,7 @@ cdef enum:
     ARENA_CHUNKS = 96           # code cache limit: 96 MiB, then everything is translated afresh
     MAX_HARTS = 64
     MAX_BREAKPOINTS = 256
-    WALK_LIMIT = 40             # page-table entries one two-stage walk can read (Sv57 on Sv57x4: 35)
+    WALK_LIMIT = 48             # page-table entries one two-stage walk can read (Sv57 on Sv57x4: 35, and 5 to set A or D)
     PMP_ENTRIES = 64
     PTE_SIZE = 8
 
@@ -75,16 +75,6 @@ cdef enum:                      # reasons of Hart.run's Exit
 cdef enum:
     HOST_M_BIT = 1
     HOST_HS_BIT = 2
-
-cdef enum:                      # a byte of pmpcfg (machine chapter, "PMP configuration register")
-    PMP_R = 1
-    PMP_W = 2
-    PMP_X = 4
-    PMP_A = 0x18
-    PMP_A_TOR = 0x08
-    PMP_A_NA4 = 0x10
-    PMP_A_NAPOT = 0x18
-    PMP_L = 0x80
 
 # Context.mode: everything besides the roots that decides whether a translation is allowed.
 cdef enum:
@@ -162,6 +152,7 @@ cdef struct HartState:
     u64 privilege
     bint virtual
     bint has_h
+    u64 top_mode                # the largest MODE of satp, vsatp and hgatp
     bint stale
     bint waiting
     u64 hosts
@@ -182,7 +173,7 @@ cdef struct HartState:
     u64 fault_tval
     u64 fault_gpa
     bint fault_guest            # guest-page fault: fault_gpa counts
-    bint fault_implicit         # raised by reading a page-table entry
+    int fault_implicit          # raised by an access to a page-table entry: PTE_READ or PTE_WRITE
     bint fault_gva              # tval is a guest virtual address
     u64 fault_tinst
     u32 fault_insn
@@ -210,6 +201,13 @@ cdef struct HartState:
     int n_walked
     u64 walk_perms              # PTE_R|W|X that the leaf, or both leaves, allow; PTE_D where a store may be cached
     bint walk_superpage
+    bint looking                # the walk is a debugger's: it sets no A and no D
+    # triggers
+    bint watching               # some trigger is armed for loads or stores
+    bint breaking               # some trigger is armed for instructions
+    u64 tdata1[N_TRIGGERS]
+    u64 tdata2[N_TRIGGERS]
+    u64 tdata3[N_TRIGGERS]
     # counts
     u64 tlb_misses
     u64 walks

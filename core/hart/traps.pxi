@@ -67,8 +67,8 @@ cdef u64 transformed(HartState* h) noexcept nogil:
     cdef u64 cause = h.fault_cause
     if h.fault_interrupt:
         return 0
-    if h.fault_implicit:
-        return 0x3000                   # read of a page-table entry, RV64
+    if h.fault_implicit and h.fault_guest:
+        return 0x3000 if h.fault_implicit == PTE_READ else 0x3020       # 64-bit read, or write, for VS-stage translation
     if cause not in (CAUSE_LOAD_ADDRESS_MISALIGNED, CAUSE_LOAD_ACCESS_FAULT, CAUSE_STORE_ADDRESS_MISALIGNED, CAUSE_STORE_ACCESS_FAULT,
                      CAUSE_LOAD_PAGE_FAULT, CAUSE_STORE_PAGE_FAULT, CAUSE_LOAD_GUEST_PAGE_FAULT, CAUSE_STORE_GUEST_PAGE_FAULT):
         return 0

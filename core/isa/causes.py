@@ -53,6 +53,9 @@ ECALL_FROM_M = _exception(11, "ECALL_FROM_M", "Environment call from M-mode")
 INSTRUCTION_PAGE_FAULT = _exception(12, "INSTRUCTION_PAGE_FAULT", "Instruction page fault")
 LOAD_PAGE_FAULT = _exception(13, "LOAD_PAGE_FAULT", "Load page fault")
 STORE_PAGE_FAULT = _exception(15, "STORE_PAGE_FAULT", "Store/AMO page fault")
+# Nothing here raises these two, but software may delegate and inject them; hedeleg must hold their bits.
+SOFTWARE_CHECK = _exception(18, "SOFTWARE_CHECK", "Software check")
+HARDWARE_ERROR = _exception(19, "HARDWARE_ERROR", "Hardware error")
 INSTRUCTION_GUEST_PAGE_FAULT = _exception(
     20, "INSTRUCTION_GUEST_PAGE_FAULT", "Instruction guest-page fault", _H_CAUSES)
 LOAD_GUEST_PAGE_FAULT = _exception(21, "LOAD_GUEST_PAGE_FAULT", "Load guest-page fault", _H_CAUSES)

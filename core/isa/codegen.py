@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from types import ModuleType
 
+from . import csrs_debug, paging
 from .causes import EXCEPTIONS, INTERRUPTS
 from .csrs import CSRS, PMPCFG_FIELDS
 from .extensions import EXTENSION_ID
@@ -16,6 +18,13 @@ _HEADER = '''\
 # Numbers (OP_*, EXT_*, CSR_*, CAUSE_*, IRQ_*, *_SHIFT, MODE_*) are enum members, good for switch. Masks (<CSR>_<FIELD>,
 # PTE_<BIT>) are unsigned 64-bit literals.
 '''
+
+
+_LONE_NUMBERS: tuple[tuple[ModuleType, tuple[str, ...]], ...] = (
+    (csrs_debug, ("N_TRIGGERS", "TRIGGER_MCONTROL6", "TRIGGER_DISABLED",
+                  "MATCH_EQUAL", "MATCH_NAPOT", "MATCH_GE", "MATCH_LT")),
+    (paging, ("NAPOT_SHIFT", "NAPOT_PPN", "NAPOT_CODE")))
+"""Numbers that are in no row, by the names they have in their modules."""
 
 
 def _op_name(instruction: str) -> str:
@@ -46,6 +55,8 @@ def _numbers() -> Iterator[tuple[str, int]]:
     for form in PAGING_FORMATS:
         yield f"MODE_{form.name.upper()}", form.mode
     yield "MODE_BARE", MODE_BARE
+    for module, names in _LONE_NUMBERS:
+        yield from ((name, getattr(module, name)) for name in names)
 
 
 def _masks() -> Iterator[tuple[str, int]]:

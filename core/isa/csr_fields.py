@@ -79,7 +79,7 @@ EPC = (Field("HALFWORD", 1, 1, "address, bit 1", True, "Zca"),
 
 SATP = (Field("PPN", 43, 0, "physical page number of the root page table", True),
         Field("ASID", 59, 44, "address-space identifier", True),
-        Field("MODE", 63, 60, "0 bare, 8 Sv39", True))
+        Field("MODE", 63, 60, "0 bare, 8 Sv39, 9 Sv48, 10 Sv57", True))
 
 COUNTER_ENABLE = (Field("CY", 0, 0, "cycle is readable below", True),
                   Field("TM", 1, 1, "time is readable below", True),
@@ -88,7 +88,7 @@ COUNTER_ENABLE = (Field("CY", 0, 0, "cycle is readable below", True),
 
 
 def environment_fields(for_user: str, full: bool) -> tuple[Field, ...]:
-    """The fields of senvcfg, and with `full` those of menvcfg and henvcfg; only FIOM's extension is implemented."""
+    """The fields of senvcfg, and with `full` those of menvcfg and henvcfg."""
     fields = (Field("FIOM", 0, 0, f"fences of memory order device accesses too, in {for_user}", True),
               Field("CBIE", 5, 4, "cbo.inval: traps, flushes, or invalidates (Zicbom)"),
               Field("CBCFE", 6, 6, "cbo.clean and cbo.flush are enabled (Zicbom)"),
@@ -96,6 +96,6 @@ def environment_fields(for_user: str, full: bool) -> tuple[Field, ...]:
     if not full:
         return fields
     return (*fields,
-            Field("ADUE", 61, 61, "hardware sets A and D bits (Svadu)"),
-            Field("PBMTE", 62, 62, "page-based memory types are enabled (Svpbmt)"),
+            Field("ADUE", 61, 61, "hardware sets A and D bits", True, "Svadu"),
+            Field("PBMTE", 62, 62, "page-based memory types are enabled", True, "Svpbmt"),
             Field("STCE", 63, 63, "the level below has its own timer compare (Sstc)"))

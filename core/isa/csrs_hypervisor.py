@@ -16,12 +16,13 @@ from .csr_fields import (
     interrupt_fields,
     status_fields,
 )
+from .csrs_debug import HCONTEXT
 from .csrs_supervisor import S_INTERRUPTS, S_SOFTWARE
 
 _VS_INTERRUPTS = causes.HIDELEG_MASK
 _HGATP = (Field("PPN", 43, 0, "physical page number of the root page table, a multiple of 4", True),
           Field("VMID", 57, 44, "virtual-machine identifier", True),
-          Field("MODE", 63, 60, "0 bare, 8 Sv39x4", True))
+          Field("MODE", 63, 60, "0 bare, 8 Sv39x4, 9 Sv48x4, 10 Sv57x4", True))
 _H_INTERRUPTS = _VS_INTERRUPTS | causes.bits(causes.SGEI)
 
 HYPERVISOR_CSRS: tuple[Csr, ...] = (
@@ -59,6 +60,7 @@ HYPERVISOR_CSRS: tuple[Csr, ...] = (
     # A 16 KiB root: the two lowest bits of PPN read as zero, whatever is written.
     Csr(0x680, "hgatp", "Guest address translation: mode, virtual machine, root page table", _HGATP,
         write_mask=sum(field.mask for field in _HGATP) & ~3, extension="H"),
+    HCONTEXT,
     plain(0xE12, "hgeip", "Guest external interrupts pending (none exist: 0)", 0, extension="H"),
 )
 

@@ -15,6 +15,7 @@ from .csr_fields import (
     interrupt_fields,
     status_fields,
 )
+from .csrs_debug import TRIGGER_CSRS
 from .extensions import DEFAULT_ISA, EXTENSIONS, misa_bits
 
 _MISA = structured(
@@ -100,11 +101,12 @@ MACHINE_CSRS: tuple[Csr, ...] = (
     plain(0x34A, "mtinst", "Transformed instruction of the trap into M-mode", extension="H"),
     plain(0x34B, "mtval2", "Guest physical address, shifted right by 2, of the trap into M-mode", extension="H"),
     structured(0x747, "mseccfg", "Machine security configuration",
-               Field("MML", 0, 0, "machine-mode lockdown (Smepmp)"),
-               Field("MMWP", 1, 1, "machine-mode allow-list policy (Smepmp)"),
-               Field("RLB", 2, 2, "locked PMP rules can be changed (Smepmp)"),
+               Field("MML", 0, 0, "machine-mode lockdown", True, "Smepmp"),
+               Field("MMWP", 1, 1, "machine-mode allow-list policy", True, "Smepmp"),
+               Field("RLB", 2, 2, "locked PMP rules can be changed", True, "Smepmp"),
                Field("USEED", 8, 8, "U-mode may read seed (Zkr)"),
                Field("SSEED", 9, 9, "S-mode may read seed (Zkr)")),
     *_pmp(),
+    *TRIGGER_CSRS,
     *_counters(),
 )

@@ -60,6 +60,13 @@ EXTENSIONS: tuple[Extension, ...] = (
     _fact("Za64rs", "reservation sets are at most 64 bytes"),
     _fact("Svbare", "satp may select no translation"),
     _fact("Sv39", "three-level page tables"),
+    Extension("Sv48", "four-level page tables, also for guests' physical addresses", ("Sv39",)),
+    Extension("Sv57", "five-level page tables, also for guests' physical addresses", ("Sv48",)),
+    Extension("Svadu", "the hart sets A and D itself where menvcfg.ADUE and henvcfg.ADUE tell it to"),
+    Extension("Svnapot", "page-table entries for 64 KiB, naturally aligned"),
+    Extension("Svpbmt", "page-based memory types, where menvcfg.PBMTE and henvcfg.PBMTE enable them"),
+    Extension("Smepmp", "mseccfg: physical memory protection that binds M-mode"),
+    Extension("Sdtrig", "triggers: hardware breakpoints and watchpoints"),
     _fact("Svade", "a page's first access, or first store, faults for software to set A or D"),
     _fact("Ssccptr", "page tables may lie in any main memory"),
     _fact("Sstvecd", "stvec may hold any aligned address, mode direct"),
@@ -84,7 +91,7 @@ _BASE = ("I", "S", "U", "Zicsr")
 _WHOLES = ("M", "A", "B", "C")  # what these imply are their parts
 _SINGLE_LETTERS = "IMAFDQCBVPH"
 _CATEGORIES = "IMAFDQLCBKJTVPH"
-_PREFIXES = ("Z", "Su", "Ss", "Sv", "Sh", "Sm", "X")
+_PREFIXES = ("Z", "Su", "Ss", "Sv", "Sh", "Sd", "Sm", "X")
 
 _GENERAL = ("I", "M", "A", "F", "D", "Zicsr", "Zifencei")
 _RVA20U = (*_GENERAL, "C", "Zicntr", "Ziccif", "Ziccrse", "Ziccamoa", "Zicclsm")

@@ -8,6 +8,7 @@ from .csrs import BY_NAME, CSRS
 from .extensions import EXTENSION_ID
 from .formats import Field, Format, Piece
 from .instructions import COMPRESSED_ROWS, INSTRUCTIONS, OP_BY_NAME, OPS
+from .paging import PAGING_FORMATS
 from .row import Instruction
 
 OperandRow = tuple[int, int, int, tuple[Piece, ...]]
@@ -101,3 +102,9 @@ def csr_twins() -> tuple[tuple[int, int], ...]:
 def extension_ids(isa: frozenset[str]) -> tuple[int, ...]:
     """The ids of these extensions, and of the privileged base."""
     return (0, *(EXTENSION_ID[name] for name in isa))
+
+
+def paging_rows() -> tuple[tuple[int, int, int, int, int], ...]:
+    """For each paging format: (is G-stage (0 or 1), MODE, levels, width of the address, entries in the root)."""
+    return tuple((int(form.is_gstage), form.mode, form.levels, form.address_bits, 1 << form.root_index_bits)
+                 for form in PAGING_FORMATS)

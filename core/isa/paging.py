@@ -8,7 +8,8 @@ A Sv39 address and its entry (privileged manual, "Sv39: Page-Based 39-bit Virtua
     PTE   63 62   61 60      54 53       28 27     19 18     10 9  8 7 6 5 4 3 2 1 0
          | N | PBMT | reserved | PPN[2] 26 | PPN[1] 9 | PPN[0] 9 | RSW |D|A|G|U|X|W|R|V|
 
-Sv39x4 (H, "Guest Physical Address Translation") widens VPN[2] to 11 bits: a 41-bit GPA and a 16 KiB root table.
+Sv48 and Sv57 put one and two more VPNs of 9 bits on top. Sv39x4, Sv48x4 and Sv57x4 (H, "Guest Physical Address
+Translation") widen the topmost VPN to 11 bits: GPAs of 41, 50 and 59 bits, and a 16 KiB root table.
 """
 
 from __future__ import annotations
@@ -57,6 +58,16 @@ PTE_U, PTE_G, PTE_A, PTE_D = _MASK["U"], _MASK["G"], _MASK["A"], _MASK["D"]
 PTE_RSW, PTE_PPN, PTE_RESERVED, PTE_PBMT, PTE_N = (_MASK[name] for name in ("RSW", "PPN", "RESERVED", "PBMT", "N"))
 PTE_PPN_SHIFT = 10
 
+NAPOT_SHIFT = 16
+"""A level-0 entry with N=1 maps 64 KiB, the one size there is (Svnapot)."""
+NAPOT_PPN = (1 << NAPOT_SHIFT - PAGE_SHIFT) - 1
+"""The bits of an entry's page number that N=1 puts the page's own bits in place of; they hold NAPOT_CODE."""
+NAPOT_CODE = 8
+
+PBMT_SHIFT = 61
+PBMT_RESERVED = 3
+"""The page-based memory type that faults (Svpbmt); 0 is the memory's own, 1 non-cacheable, 2 I/O."""
+
 
 @dataclass(frozen=True, slots=True)
 class PagingFormat:
@@ -99,9 +110,61 @@ class PagingFormat:
 MODE_BARE = 0
 """satp, vsatp and hgatp: no translation."""
 
-SV39 = PagingFormat("Sv39", mode=8, levels=3, index_bits=9, root_index_bits=9, is_gstage=False)
-SV39X4 = PagingFormat("Sv39x4", mode=8, levels=3, index_bits=9, root_index_bits=11, is_gstage=True)
-PAGING_FORMATS: tuple[PagingFormat, ...] = (SV39, SV39X4)
+
+def _formats(name: str, mode: int, levels: int) -> tuple[PagingFormat, PagingFormat]:
+    """The scheme of a mode for virtual addresses, and that for guest physical ones."""
+    return (PagingFormat(name, mode, levels, index_bits=9, root_index_bits=9, is_gstage=False),
+            PagingFormat(name + "x4", mode, levels, index_bits=9, root_index_bits=11, is_gstage=True))
+
+
+SV39, SV39X4 = _formats("Sv39", mode=8, levels=3)
+SV48, SV48X4 = _formats("Sv48", mode=9, levels=4)
+SV57, SV57X4 = _formats("Sv57", mode=10, levels=5)
+PAGING_FORMATS: tuple[PagingFormat, ...] = (SV39, SV48, SV57, SV39X4, SV48X4, SV57X4)
+
+STAGE_FORMATS: dict[int, PagingFormat] = {form.mode: form for form in (SV39, SV48, SV57)}
+"""By MODE: what satp and vsatp can select."""
+GSTAGE_FORMATS: dict[int, PagingFormat] = {form.mode: form for form in (SV39X4, SV48X4, SV57X4)}
+"""By MODE: what hgatp can select."""
+
+
+def top_mode(isa: frozenset[str]) -> int:
+    """The largest MODE that satp, vsatp and hgatp of a hart with these extensions take; those below it, it has too."""
+    return max((form.mode for form in STAGE_FORMATS.values() if form.name in isa), default=SV39.mode)
+
+
+def mmu_type(isa: frozenset[str]) -> str:
+    """What the device tree calls the largest scheme: riscv,sv39, riscv,sv48 or riscv,sv57."""
+    return f"riscv,{STAGE_FORMATS[top_mode(isa)].name.lower()}"
+
+
+def smallest_gstage(top: int) -> PagingFormat:
+    """The scheme with the fewest levels that translates guest physical addresses up to `top`, which is not included."""
+    return next(form for form in GSTAGE_FORMATS.values() if form.is_canonical(top - 1))
+
+
+def must_be_zero(isa: frozenset[str]) -> int:
+    """The bits that no entry may have set, on a hart with these extensions (and PBMTE=1)."""
+    return PTE_RESERVED | (0 if "Svnapot" in isa else PTE_N) | (0 if "Svpbmt" in isa else PTE_PBMT)
+
+
+def is_bad_leaf(pte: int, level: int) -> bool:
+    """A misaligned superpage, a reserved memory type (Svpbmt) or a reserved NAPOT size (Svnapot)."""
+    if ppn(pte) & (1 << 9 * level) - 1 or (pte & PTE_PBMT) >> PBMT_SHIFT == PBMT_RESERVED:
+        return True
+    return bool(pte & PTE_N) and (level != 0 or ppn(pte) & NAPOT_PPN != NAPOT_CODE)
+
+
+def leaf_address(pte: int, level: int, address: int) -> int:
+    """Where a good leaf at `level` leads from `address`."""
+    inside = (1 << (NAPOT_SHIFT if pte & PTE_N else PAGE_SHIFT + 9 * level)) - 1
+    return ppn(pte) << PAGE_SHIFT & ~inside | address & inside
+
+
+def is_legal_satp(value: int, isa: frozenset[str]) -> bool:
+    """Whether a write of this value to satp takes effect ("satp": one with an unsupported MODE is ignored whole)."""
+    mode = value >> 60
+    return mode == MODE_BARE or (mode in STAGE_FORMATS and mode <= top_mode(isa))
 
 
 def ppn(pte: int) -> int:

@@ -13,6 +13,7 @@ from ..devices.test_finisher import PASS_WORD, RESET_WORD
 from ..errors import ConfigError
 from ..isa.causes import MEI, MSI, MTI, SEI
 from ..isa.extensions import DEFAULT_ISA, format_isa, names_in_order
+from ..isa.paging import mmu_type
 from .memory_map import ACLINT, DEVICE_TREE_SPACE, PLIC, RTC, TEST_FINISHER, UART, VM_BOARD, Region, ram
 
 DEFAULT_TIMEBASE = 10_000_000  # Hz
@@ -114,7 +115,7 @@ def cpus(n_harts: int, isa: frozenset[str], timebase_frequency: int, phandles: P
                 "riscv,isa": format_isa(isa),
                 "riscv,isa-base": "rv64i",
                 "riscv,isa-extensions": names_in_order(isa),
-                "mmu-type": "riscv,sv39",
+                "mmu-type": mmu_type(isa),
             },
             node(
                 "interrupt-controller",

@@ -16,7 +16,7 @@ from typing import Final, Protocol
 from ..hart import Hart
 from ..isa.causes import SEI, SSI, STI
 from ..isa.csrs import BY_NAME
-from ..isa.paging import MODE_BARE, SV39
+from ..isa.paging import is_legal_satp
 
 SSTATUS: Final = BY_NAME["sstatus"].number
 SIE: Final = BY_NAME["sie"].number
@@ -53,8 +53,6 @@ CSR_NAMES: Final = {number: csr.name for csr in BY_NAME.values() if (number := c
 INTERRUPT_LINES: Final = {SSI: 1 << SSI, STI: 1 << STI, SEI: 1 << SEI}
 """The interrupts a guest can get, by number, with their bits in sip."""
 
-_SATP_MODES = (MODE_BARE, SV39.mode)
-
 
 class Csrs(Protocol):
     """A guest's supervisor CSRs, by the S-mode numbers the guest itself uses."""
@@ -72,13 +70,15 @@ class Csrs(Protocol):
 class CsrFile:
     """Supervisor CSRs that exist only here: what the deprivileged guest's CSR instructions act on.
 
-    values: number to value. is_stale: translation depends on something that was written since the flag was last
+    isa: the extensions of the guest's hart. values: number to value.
+    is_stale: translation depends on something that was written since the flag was last
     cleared.
     """
 
-    __slots__ = ("is_stale", "values")
+    __slots__ = ("is_stale", "isa", "values")
 
-    def __init__(self) -> None:
+    def __init__(self, isa: frozenset[str]) -> None:
+        self.isa = isa
         self.values: dict[int, int] = {number: BY_NAME[name].reset for number, name in CSR_NAMES.items()}
         self.is_stale = True
 
@@ -89,7 +89,7 @@ class CsrFile:
     def write(self, number: int, value: int) -> None:
         """Write the writable bits. A satp with an unsupported MODE is ignored whole (privileged manual, "satp")."""
         if number == SATP:
-            if value >> 60 not in _SATP_MODES:
+            if not is_legal_satp(value, self.isa):
                 return
             self.is_stale = True
         elif number == SSTATUS:

@@ -1,5 +1,4 @@
-"""The G-stage tables of a VM: Sv39x4, in machine RAM, from GPA to HPA; an entry appears when the guest first needs
-it."""
+"""The G-stage tables of a VM, in machine RAM, from GPA to HPA; an entry appears when the guest first needs it."""
 
 from __future__ import annotations
 
@@ -16,14 +15,13 @@ from ..isa.paging import (
     PTE_V,
     PTE_W,
     PTE_X,
-    SV39X4,
     make_pte,
     ppn,
+    smallest_gstage,
 )
 from .frames import FrameAllocator
 
 OWNER: Final = "g-stage"
-_FRAMES_IN_ROOT: Final = SV39X4.root_size >> PAGE_SHIFT
 
 # All accesses are U-mode's to the G-stage, and A and D are set beforehand: the VMM wants no faults to keep them
 # (H, "Guest Physical Address Translation").
@@ -31,27 +29,29 @@ _LEAF: Final = PTE_V | PTE_R | PTE_W | PTE_X | PTE_U | PTE_A | PTE_D
 
 
 class GStage:
-    """One VM's second stage. fills: leaves written."""
+    """One VM's second stage. top: the GPA at which guest RAM ends; it decides how deep the tables are (`form`).
+    fills: leaves written."""
 
-    def __init__(self, memory: Memory, frames: FrameAllocator) -> None:
-        self.root = frames.allocate_contiguous(OWNER, _FRAMES_IN_ROOT)
+    def __init__(self, memory: Memory, frames: FrameAllocator, top: int) -> None:
+        self.form = smallest_gstage(top)
+        self.root = frames.allocate_contiguous(OWNER, self.form.root_size >> PAGE_SHIFT)
         self.fills = 0
         self._memory = memory
         self._frames = frames
 
     def hgatp(self, vmid: int) -> int:
         """The hgatp value that selects these tables."""
-        return SV39X4.mode << 60 | vmid << 44 | self.root >> PAGE_SHIFT
+        return self.form.mode << 60 | vmid << 44 | self.root >> PAGE_SHIFT
 
     def map(self, gpa: int, hpa: int) -> None:
         """Map the 4 KiB page of `gpa` to the frame of `hpa`."""
-        table = self.root
-        for level in (2, 1):
-            slot = table + SV39X4.index(gpa, level) * PTE_SIZE
+        table, form = self.root, self.form
+        for level in range(form.levels - 1, 0, -1):
+            slot = table + form.index(gpa, level) * PTE_SIZE
             pte = self._memory.load(slot, PTE_SIZE)
             if not pte & PTE_V:
                 pte = make_pte(self._frames.allocate(OWNER), PTE_V)
                 self._memory.store(slot, PTE_SIZE, pte)
             table = ppn(pte) << PAGE_SHIFT
-        self._memory.store(table + SV39X4.index(gpa, 0) * PTE_SIZE, PTE_SIZE, make_pte(hpa, _LEAF))
+        self._memory.store(table + form.index(gpa, 0) * PTE_SIZE, PTE_SIZE, make_pte(hpa, _LEAF))
         self.fills += 1

@@ -14,24 +14,33 @@ from ..errors import ConfigError
 from ..isa.extensions import BY_NAME, DEFAULT_ISA, names_in_order, without
 
 _MACHINE_LEVEL: Final = tuple(name for name in DEFAULT_ISA if name.startswith("Sm"))
+_HYPERVISORS: Final = ("Sdtrig", "Svadu")
 
-GUEST_ISA: Final = without(DEFAULT_ISA, "H", *_MACHINE_LEVEL)
+HOST_ISA: Final = without(DEFAULT_ISA, "Sdtrig")
+"""What the hart of a VM's machine has: the hypervisor debugs guests by other means, and H cannot hide scontext."""
+
+GUEST_ISA: Final = without(DEFAULT_ISA, "H", *_MACHINE_LEVEL, *_HYPERVISORS)
 """What a guest gets unless told otherwise: all of the machine's extensions but those beneath a guest."""
 
 _ALL: Final[tuple[str, ...]] = ("deprivileged", "shadow", "two-stage")
+_SHADOWED: Final[tuple[str, ...]] = ("deprivileged", "shadow")
 
 HIDING: Final[Mapping[str, tuple[tuple[str, ...], str]]] = {
     "H": (_ALL, "its CSRs and instructions trap outside HS-mode"),
     "Zicntr": (_ALL, "mcounteren: cycle, time and instret trap"),
     "Zihpm": (_ALL, "mcounteren: hpmcounter3 to hpmcounter31 trap"),
+    "Svpbmt": (_ALL, "henvcfg.PBMTE, or the hypervisor's own walks"),
+    "Svnapot": (_SHADOWED, "the hypervisor's own walks"),
+    "Sv57": (_SHADOWED, "satp traps"),
+    "Sv48": (_SHADOWED, "satp traps"),
     "Zihintpause": (_ALL, "pause is a hint, with or without the extension a fence that does nothing"),
-} | dict.fromkeys(_MACHINE_LEVEL, (_ALL, "beneath the guest"))
+} | dict.fromkeys((*_MACHINE_LEVEL, *_HYPERVISORS), (_ALL, "beneath the guest"))
 """Extension to the techniques that can hide it and how; bare needs none of this, its hart is built without."""
 
 
 def check_guest_isa(isa: frozenset[str], technique: str) -> None:
     """Raise ConfigError if no guest can have this set of extensions under the technique, naming what is in the way."""
-    beneath = [name for name in ("H", *_MACHINE_LEVEL) if name in isa]
+    beneath = [name for name in ("H", *_MACHINE_LEVEL, *_HYPERVISORS) if name in isa]
     if beneath:
         raise ConfigError(f"a guest has no {', '.join(sorted(beneath))}: it lies beneath the guest, in the machine")
     if technique == "bare":

@@ -16,7 +16,18 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Final
 
-from ..isa.paging import PAGE_SHIFT, PAGE_SIZE, PTE_PPN_SHIFT, PTE_SIZE, PTE_V, PTE_W, SV39, make_pte
+from ..isa.paging import (
+    PAGE_SHIFT,
+    PAGE_SIZE,
+    PTE_PPN_SHIFT,
+    PTE_SIZE,
+    PTE_V,
+    PTE_W,
+    STAGE_FORMATS,
+    SV39,
+    SV57,
+    make_pte,
+)
 from .frames import FrameAllocator
 from .guest_memory import GuestMemory
 from .shadow_pages import PageKey, PagerStats, Role, ShadowPage
@@ -52,7 +63,7 @@ class ShadowPager:
         self._max_pages = max_pages
         self._fence_hart = fence
         self._pages: dict[PageKey, ShadowPage] = {}
-        self._roots: OrderedDict[tuple[int | None, Role], ShadowPage] = OrderedDict()
+        self._roots: OrderedDict[tuple[int | None, int, Role], ShadowPage] = OrderedDict()
         self._mirrors: dict[int, list[ShadowPage]] = {}
         self._leaves: dict[int, set[tuple[ShadowPage, int]]] = {}
         self._next_asid = 0
@@ -64,10 +75,12 @@ class ShadowPager:
         """Make the root for the guest's satp and role the active one; return the satp value that the hart needs for
         it."""
         is_bare = satp >> 60 == 0
-        name = (None if is_bare else satp & _PPN, role)
+        # Bare is shadowed by the smallest tables: guest RAM ends where they do, or before.
+        form = SV39 if is_bare else STAGE_FORMATS[satp >> 60]
+        name = (None if is_bare else satp & _PPN, form.levels, role)
         root = self._roots.get(name)
         if root is None:
-            root = self._new_root(satp, role, is_bare)
+            root = self._new_root(satp, role, is_bare, form.levels - 1)
             self._roots[name] = root
         self._roots.move_to_end(name)
         self.active = root
@@ -75,13 +88,13 @@ class ShadowPager:
         self.stats.root_loads += 1
         while len(self._roots) > MAX_ROOTS:
             self.drop(next(iter(self._roots.values())))
-        return SV39.mode << 60 | root.asid << 44 | root.hpa >> PAGE_SHIFT
+        return form.mode << 60 | root.asid << 44 | root.hpa >> PAGE_SHIFT
 
-    def _new_root(self, satp: int, role: Role, is_bare: bool) -> ShadowPage:
-        key = PageKey(0, 2, None, role.leaf_bits(0, True)) if is_bare else PageKey(satp & _PPN, 2, role)
+    def _new_root(self, satp: int, role: Role, is_bare: bool, level: int) -> ShadowPage:
+        key = PageKey(0, level, None, role.leaf_bits(0, True)) if is_bare else PageKey(satp & _PPN, level, role)
         root = self._pages.get(key) or self._create(key)
         # A number of its own lets a hart with tagged translations keep those of other roots.
-        self._next_asid = (self._next_asid + 1) % _ASIDS
+        self._next_asid = self._next_asid % (_ASIDS - 1) + 1
         root.asid = self._next_asid
         self._fence_hart()
         return root
@@ -91,14 +104,14 @@ class ShadowPager:
     @property
     def is_full(self) -> bool:
         """Whether the next fill might need more pages than are allowed."""
-        return len(self._pages) + 3 > self._max_pages
+        return len(self._pages) + SV57.levels > self._max_pages
 
     def fill(self, walk: Walk) -> None:
         """Make the active root map what the guest's walk found: walk.gva to the frame behind walk.gpa, which is RAM."""
         page = self.active
         assert page is not None
         gva, gfn, role = walk.gva, walk.gpa >> PAGE_SHIFT, self._role
-        level = 2
+        level = page.key.level
         for _, pte in walk.levels[:-1]:
             index = gva >> PAGE_SHIFT + 9 * level & 511
             level -= 1
@@ -224,7 +237,7 @@ class ShadowPager:
             mirrors.remove(page)
             if not mirrors:
                 del self._mirrors[page.key.gfn]
-        if page.key.level == 2:
+        if page.asid:
             for name in [name for name, root in self._roots.items() if root is page]:
                 del self._roots[name]
         if page is self.active:

@@ -80,7 +80,8 @@ class ShadowPage:
     """One real page table of the hypervisor's, in the machine frame at `hpa`.
 
     Entry i is a leaf for guest frame leaves[i] (level 0), or points to children[i], or is empty.
-    parents: the (page, entry) pairs that point here. writes: guest stores to the mirrored table since it was last used.
+    asid: what tells it apart as a root, 0 if it never was one. parents: the (page, entry) pairs that point here.
+    writes: guest stores to the mirrored table since it was last used.
     """
 
     __slots__ = ("asid", "children", "hpa", "key", "leaves", "parents", "writes")

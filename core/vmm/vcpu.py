@@ -6,6 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from ..hart import Hart
+from ..isa.paging import must_be_zero
 from .csr_file import CYCLE, GUEST_CSRS, INSTRET, SATP, SIP, SSTATUS, SSTATUS_MXR, SSTATUS_SUM, TIME, Csrs
 from .exits import N_REASONS
 from .state import NEVER, GuestState
@@ -22,12 +23,13 @@ class Vcpu:
     exits: how often each exit happened, indexed by ExitReason. injected: interrupts the hypervisor delivered, by
     number.
     deadline: mtime at which the virtual timer fires. is_timer_pending: sip.STIP. is_waiting: asleep in WFI.
-    is_stopped: stopped itself by SBI (HSM). last_fault: (pc, cause) of the last exception that the hypervisor
-    delivered, other than those of the trap handler's own first instruction; only for explanations.
+    is_stopped: stopped itself by SBI (HSM).
+    reserved_bits: those that fault in the guest's page-table entries. last_fault: (pc, cause) of the last exception
+    that the hypervisor delivered, other than those of the trap handler's own first instruction; only for explanations.
     """
 
     __slots__ = ("csrs", "deadline", "exits", "hart", "index", "injected", "is_stopped", "is_timer_pending",
-                 "is_waiting", "last_fault", "technique", "vm")
+                 "is_waiting", "last_fault", "reserved_bits", "technique", "vm")
 
     def __init__(self, vm: Vm, index: int, hart: Hart, technique: Technique) -> None:
         self.vm = vm
@@ -41,6 +43,7 @@ class Vcpu:
         self.is_timer_pending = False
         self.is_waiting = False
         self.is_stopped = False
+        self.reserved_bits = must_be_zero(vm.config.isa)
         self.last_fault: tuple[int, int] | None = None
 
     # --- the guest's registers
@@ -72,7 +75,7 @@ class Vcpu:
         csrs = self.csrs
         status = csrs.read(SSTATUS)
         return walk(self.vm.ram.load_pte, csrs.read(SATP), gva, access, self.technique.mode == USER,
-                    bool(status & SSTATUS_SUM), bool(status & SSTATUS_MXR))
+                    bool(status & SSTATUS_SUM), bool(status & SSTATUS_MXR), self.reserved_bits)
 
     def break_reservation(self, gpa: int, length: int) -> None:
         """Another agent stored to [gpa, gpa + length): a reservation on any of its doublewords is lost."""

@@ -10,7 +10,6 @@ from ..devices.test_finisher import Finish, Outcome
 from ..errors import ConfigError
 from ..hart import Hart, Memory
 from ..isa.causes import SEI, STI
-from ..isa.extensions import DEFAULT_ISA
 from ..isa.paging import PAGE_SIZE
 from ..machine.board import Board
 from ..machine.device_tree import DEFAULT_TIMEBASE, build_device_tree
@@ -21,6 +20,7 @@ from .csr_file import GUEST_CSRS, SIE
 from .digest import MemoryDigest
 from .exits import ExitReason
 from .frames import FrameAllocator
+from .guest_isa import HOST_ISA
 from .guest_memory import GuestMemory, IdentityMemory
 from .sbi import A0, A1
 from .state import NEVER, GuestState
@@ -53,7 +53,7 @@ class Vm:
         technique = config.technique_class
         machine_size = config.memory + (config.table_space if technique.owns_frames else 0)
         memory = Memory(machine_size, base=RAM_BASE)
-        self.hart = Hart(memory, isa=DEFAULT_ISA if technique.has_h else config.isa, hosts=technique.hosts,
+        self.hart = Hart(memory, isa=HOST_ISA if technique.has_h else config.isa, hosts=technique.hosts,
                          steps_per_tick=config.steps_per_tick, tlb=config.tlb)
         if technique.owns_frames:
             self.frames = FrameAllocator(memory)

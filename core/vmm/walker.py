@@ -23,15 +23,16 @@ from ..isa.paging import (
     PTE_D,
     PTE_N,
     PTE_PBMT,
-    PTE_PPN,
-    PTE_PPN_SHIFT,
     PTE_R,
     PTE_RESERVED,
     PTE_U,
     PTE_V,
     PTE_W,
     PTE_X,
-    SV39,
+    STAGE_FORMATS,
+    is_bad_leaf,
+    leaf_address,
+    ppn,
 )
 
 FETCH, LOAD, STORE = 0, 1, 2
@@ -44,8 +45,7 @@ ACCESS_FAULT = (INSTRUCTION_ACCESS_FAULT, LOAD_ACCESS_FAULT, STORE_ACCESS_FAULT)
 
 USER, SUPERVISOR = 0, 1
 
-_MUST_BE_ZERO = PTE_RESERVED | PTE_PBMT | PTE_N
-_NOT_IN_POINTERS = PTE_A | PTE_D | PTE_U
+_NOT_IN_POINTERS = PTE_A | PTE_D | PTE_U | PTE_PBMT | PTE_N
 _RX = PTE_R | PTE_X
 _PPN_MASK = (1 << 44) - 1
 _BARE_PERMS = PTE_R | PTE_W | PTE_X | PTE_A | PTE_D
@@ -60,7 +60,7 @@ class Walk(NamedTuple):
 
     levels: (pte_gpa, pte) of every entry read, the root's first; empty if satp is Bare.
     cause: None, or the exception that the access raises. The rest counts only if there is none:
-    gpa: where `gva` leads. level: 0 for a 4 KiB leaf, 1, 2 for superpages; -1 if satp is Bare.
+    gpa: where `gva` leads. level: 0 for a leaf of 4 KiB (or 64, with N=1), more for superpages; -1 if satp is Bare.
     perms: the leaf's R, W, X, U, A, D bits, in place.
     """
 
@@ -74,38 +74,37 @@ class Walk(NamedTuple):
 
 
 def walk(load_pte: LoadPte, satp: int, gva: int, access: int, user: bool, sum_: bool = False,
-         mxr: bool = False) -> Walk:
+         mxr: bool = False, reserved: int = PTE_RESERVED) -> Walk:
     """Translate `gva` for one access (FETCH, LOAD, STORE) in U-mode (`user`) or S-mode under sstatus.SUM and MXR.
 
+    satp: holds a mode that the guest's hart has. reserved: the bits that no entry may have set (`paging.must_be_zero`).
     A leaf's GPA may lie anywhere: whether there is RAM is the caller's question.
     """
     if satp >> 60 == 0:
         return Walk(gva, access, (), None, gva, -1, _BARE_PERMS)
-    if not SV39.is_canonical(gva):
+    form = STAGE_FORMATS[satp >> 60]
+    if not form.is_canonical(gva):
         return Walk(gva, access, (), PAGE_FAULT[access])
     table = (satp & _PPN_MASK) << PAGE_SHIFT
-    level = 2
+    level = form.levels - 1
     levels: list[tuple[int, int]] = []
     while True:
-        shift = PAGE_SHIFT + 9 * level
-        pte_gpa = table + (gva >> shift & 511) * 8
+        pte_gpa = table + form.index(gva, level) * 8
         pte = load_pte(pte_gpa)
         if pte is None:
             return Walk(gva, access, tuple(levels), ACCESS_FAULT[access])
         levels.append((pte_gpa, pte))
-        if not pte & PTE_V or pte & (PTE_R | PTE_W) == PTE_W or pte & _MUST_BE_ZERO:
+        if not pte & PTE_V or pte & (PTE_R | PTE_W) == PTE_W or pte & reserved:
             return Walk(gva, access, tuple(levels), PAGE_FAULT[access])
         if pte & _RX:
             break
         if level == 0 or pte & _NOT_IN_POINTERS:
             return Walk(gva, access, tuple(levels), PAGE_FAULT[access])
-        table = (pte & PTE_PPN) >> PTE_PPN_SHIFT << PAGE_SHIFT
+        table = ppn(pte) << PAGE_SHIFT
         level -= 1
-    page = (pte & PTE_PPN) >> PTE_PPN_SHIFT << PAGE_SHIFT
-    offset = (1 << shift) - 1
-    if page & offset or not _allows(pte, access, user, sum_, mxr):
+    if is_bad_leaf(pte, level) or not _allows(pte, access, user, sum_, mxr):
         return Walk(gva, access, tuple(levels), PAGE_FAULT[access])
-    return Walk(gva, access, tuple(levels), None, page | gva & offset, level, pte & _PERMS)
+    return Walk(gva, access, tuple(levels), None, leaf_address(pte, level, gva), level, pte & _PERMS)
 
 
 def _allows(pte: int, access: int, user: bool, sum_: bool, mxr: bool) -> bool:

@@ -20,7 +20,7 @@ M_VECTOR, S_VECTOR, VS_VECTOR = RAM + 0x2000, RAM + 0x2400, RAM + 0x2800
 
 # The rows whose values are state of their own, in an order in which writing them back gives the same state:
 # delegation first (it masks), PMP configuration last (it locks). The rest are views of these, or read-only.
-_VIEWS = {"sstatus", "sie", "sip", "hie", "hip", "vsie", "vsip", "mip"}
+_VIEWS = {"sstatus", "sie", "sip", "hie", "hip", "vsie", "vsip", "mip", "hcontext", "tdata1", "tdata2", "tdata3"}
 _LAST = {f"pmpcfg{i}" for i in range(0, 16, 2)}
 STATE_CSRS = tuple(
     csr.name
@@ -140,6 +140,7 @@ def state(hart: Hart) -> dict[str, object]:
     """Everything a program could find out about the hart, by name."""
     named: dict[str, object] = {name: hart.read_csr(number(name)) for name in csr_names(hart)}
     named |= {f"x{i}": value for i, value in enumerate(hart.read_gprs())}
+    named["triggers"] = hart.triggers
     for name in ("pc", "privilege", "virtual", "steps", "idle_steps", "guest_traps", "reservation", "waiting"):
         named[name] = getattr(hart, name)
     named["mip"] = hart.read_csr(number("mip"))
@@ -155,10 +156,13 @@ def copy_hart(hart: Hart, memory: Memory, *, has_h: bool = True, steps_per_tick:
     """A new hart, its caches empty, in the state of `hart` and on `memory`. No wire but the timer's is copied."""
     new = Hart(memory, has_h=has_h, steps_per_tick=steps_per_tick)
     new.steps, new.idle_steps, new.guest_traps = hart.steps, hart.idle_steps, hart.guest_traps
-    for name in csr_names(hart):
+    # With RLB=1 PMP entries can be written whatever they hold; the last write of mseccfg locks them.
+    new.write_csr(number("mseccfg"), hart.read_csr(number("mseccfg")) | 4)
+    for name in (*(name for name in csr_names(hart) if name != "mseccfg"), "mseccfg"):
         value = hart.read_csr(number(name))
         if value != new.read_csr(number(name)):
             new.write_csr(number(name), value)
+    new.triggers = hart.triggers
     mip = hart.read_csr(number("mip"))
     new.write_csr(number("mip"), mip)
     new.privilege = hart.privilege

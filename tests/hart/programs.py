@@ -33,8 +33,8 @@ _MEMORY_OPS = [row for row in OPS if row.format.name in ("S", "amo", "lr") or ro
 _BRANCHES = [row for row in OPS if row.format.name in ("B", "J")]
 _SYSTEM = [row for row in OPS if row.match & 0x7F == 0x73 and not row.name.startswith("csrr")]
 _INTEGER = [row for row in OPS if row.match & 0x7F in (0x13, 0x33, 0x1B, 0x3B, 0x37, 0x17)]
-_CSRS = [csr.number for csr in csrs.CSRS if not csr.name.startswith(("mhpm", "hpm", "pmp"))]
-_PMP = [csr.number for csr in csrs.CSRS if csr.name.startswith("pmp")]
+_CSRS = [csr.number for csr in csrs.CSRS if not csr.name.startswith(("mhpm", "hpm", "pmp", "mseccfg"))]
+_PMP = [csr.number for csr in csrs.CSRS if csr.name.startswith(("pmp", "mseccfg"))]
 
 
 @dataclass

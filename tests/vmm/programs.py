@@ -22,16 +22,20 @@ ROOT2 = 0x8030_1000
 MIDDLE = 0x8030_2000
 LEAVES = 0x8030_3000
 OTHER_LEAVES = 0x8030_4000
+ROOT48 = 0x8030_5000  # leads to ROOT, and to ROOT2 from 2**39 on
+ROOT57 = 0x8030_6000  # leads to ROOT48
 DATA = 0x8031_0000  # eight pages
 ALIASES = 0x4000_0000  # what LEAVES maps: entry i is one of its pages
 USER_CODE = ALIASES + 0x1F_0000
-SV39 = 8 << 60
+SV39, SV48, SV57 = 8 << 60, 9 << 60, 10 << 60
 
 V, R, W, X, U, G, A, D = 1, 2, 4, 8, 16, 32, 64, 128
 
 FRAMES = (*range(DATA, DATA + 0x8000, 0x1000), ROOT, ROOT2, MIDDLE, LEAVES, OTHER_LEAVES, CODE, 0x1000_0000,
           0x10_0000, 0x4000, 0x9000_0000, 1 << 45)
-TABLES = (ROOT, ROOT2, MIDDLE, LEAVES, OTHER_LEAVES)
+TABLES = (ROOT, ROOT2, MIDDLE, LEAVES, OTHER_LEAVES, ROOT48, ROOT57)
+SATPS = (SV39 | ROOT >> 12, SV39 | ROOT2 >> 12, SV39 | 5 << 44 | ROOT >> 12, 0, 11 << 60, SV48 | ROOT48 >> 12,
+         SV57 | ROOT57 >> 12, SV48 | 5 << 44 | ROOT57 >> 12)
 GOOD_FLAGS = (R | W | X | A | D, R | W | A | D, R | A, R | X | A, X | A, R | W | A)
 REGISTERS = ("t0", "t1", "t2", "a0", "a1", "a2", "a3", "a4", "s2", "s3")
 POINTERS = ("s4", "s5", "s6")
@@ -99,10 +103,13 @@ class Writer:
         self._store_pte(ROOT + 8, OTHER_LEAVES >> 2 | V)
         self._store_pte(ROOT2 + 8, OTHER_LEAVES >> 2 | V)
         self._store_pte(OTHER_LEAVES, LEAVES >> 2 | V)
+        self._store_pte(ROOT48, ROOT >> 2 | V)
+        self._store_pte(ROOT48 + 8, ROOT2 >> 2 | V)
+        self._store_pte(ROOT57, ROOT48 >> 2 | V)
         for index in range(24):
             self._store_pte(LEAVES + index * 8, self._pte())
         self._store_pte(LEAVES + 0x1F0 * 8, CODE >> 2 | V | R | X | U | A)
-        satp = SV39 | ROOT >> 12
+        satp = self.random.choice((SV39 | ROOT >> 12, SV39 | ROOT >> 12, SV48 | ROOT48 >> 12, SV57 | ROOT57 >> 12))
         vector = HANDLER | (self.random.random() < 0.2)  # a few are vectored: interrupts enter in mid-handler
         self._emit(f"li t0, {vector:#x}", "csrw stvec, t0", f"li t0, {satp:#x}", "csrw satp, t0", "start:")
         for pointer in POINTERS:
@@ -114,7 +121,7 @@ class Writer:
     def _address(self) -> int:
         chance = self.random.random()
         if chance < 0.5:
-            page = ALIASES + self.random.randrange(24) * 0x1000
+            page = ALIASES + self.random.randrange(24) * 0x1000 + self.random.choice((0, 0, 0, 0, 0, 1 << 39))
         elif chance < 0.8:
             page = self.random.choice(self.frames)
         elif chance < 0.9:
@@ -206,7 +213,7 @@ class Writer:
         self._emit(f"li t2, {1 << bit:#x}", f"{self._pick('csrs', 'csrs', 'csrc')} sstatus, t2")
 
     def _switch_space(self) -> None:
-        value = self.random.choice((SV39 | ROOT >> 12, SV39 | ROOT2 >> 12, SV39 | 5 << 44 | ROOT >> 12, 0, 9 << 60))
+        value = self.random.choice(SATPS)
         self._emit(f"li t2, {value:#x}", "csrw satp, t2")
 
     def _fence(self) -> None:

@@ -95,7 +95,7 @@ def test_observers_hear_of_every_store_page_by_page(ram: GuestMemory) -> None:
 
 def test_gstage_tables_are_in_machine_memory(memory: Memory) -> None:
     frames = FrameAllocator(memory)
-    stage = GStage(memory, frames)
+    stage = GStage(memory, frames, 1 << 41)
     gpa, hpa = 3 << 39 | 0x4020_3000, BASE + 0x1F000
     stage.map(gpa, hpa)
     table = (stage.hgatp(1) & (1 << 44) - 1) << 12

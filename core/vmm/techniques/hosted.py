@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 EVERY_BIT: Final = (1 << 64) - 1
 BASE_COUNTERS: Final = 7  # CY, TM, IR
 EVENT_COUNTERS: Final = 0xFFFF_FFF8  # HPM
+PBMTE: Final = 1 << 62
 
 
 def csr_number(name: str) -> int:
@@ -35,12 +36,18 @@ def counters_of(isa: frozenset[str]) -> int:
     return (BASE_COUNTERS if "Zicntr" in isa else 0) | (EVENT_COUNTERS if "Zihpm" in isa else 0)
 
 
+def environment_of(isa: frozenset[str]) -> int:
+    """menvcfg and henvcfg for a guest with these extensions. A and D bits are the guest's to set: ADUE stays 0."""
+    return PBMTE if "Svpbmt" in isa else 0
+
+
 def delegate(hart: Hart, medeleg: int, mideleg: int, isa: frozenset[str]) -> None:
     """What M-mode firmware does first: the modes below get these exceptions and interrupts, and of what has a gate the
     guest's extensions."""
     hart.write_csr(csr_number("medeleg"), medeleg)
     hart.write_csr(csr_number("mideleg"), mideleg)
     hart.write_csr(csr_number("mcounteren"), counters_of(isa))
+    hart.write_csr(csr_number("menvcfg"), environment_of(isa))
 
 
 class Hosted:

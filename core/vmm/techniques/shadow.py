@@ -9,11 +9,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from ...isa import causes
-from ...isa.paging import MODE_BARE, SV39
+from ...isa.paging import is_legal_satp
 from ..csr_file import SATP, VsCsrs, field_mask
 from ..shadow_pages import BARE_SUPERVISOR, BARE_USER, HARDWARE
 from ..walker import SUPERVISOR, USER
-from .hosted import counters_of, csr_number
+from .hosted import counters_of, csr_number, environment_of
 from .shadow_paging import ShadowPaged
 
 if TYPE_CHECKING:
@@ -37,8 +37,9 @@ class ShadowCsrs(VsCsrs):
     """VS CSRs, except that the guest's satp is a value here. is_stale: satp was written since the flag was last
     cleared."""
 
-    def __init__(self, hart: Hart) -> None:
+    def __init__(self, hart: Hart, isa: frozenset[str]) -> None:
         super().__init__(hart)
+        self._isa = isa
         self.satp = 0
         self.is_stale = True
 
@@ -50,7 +51,7 @@ class ShadowCsrs(VsCsrs):
         """As a csrw would. A satp with an unsupported MODE is ignored whole."""
         if number != SATP:
             super().write(number, value)
-        elif value >> 60 in (MODE_BARE, SV39.mode):
+        elif is_legal_satp(value, self._isa):
             self.satp = value
             self.is_stale = True
 
@@ -62,7 +63,7 @@ class Shadow(ShadowPaged):
 
     def __init__(self, vm: Vm) -> None:
         super().__init__(vm)
-        self.csrs: ShadowCsrs = ShadowCsrs(vm.hart)
+        self.csrs: ShadowCsrs = ShadowCsrs(vm.hart, vm.config.isa)
         self._loaded_satp = 0
 
     def enter_world(self) -> None:
@@ -102,6 +103,7 @@ def enter_virtual(hart: Hart, isa: frozenset[str], hgatp: int, hstatus: int, hed
     hart.write_csr(csr_number("hedeleg"), hedeleg)
     hart.write_csr(csr_number("hideleg"), causes.HIDELEG_MASK)
     hart.write_csr(csr_number("hcounteren"), counters_of(isa) & ~NOT_OFFSET)
+    hart.write_csr(csr_number("henvcfg"), environment_of(isa))
     hart.write_csr(csr_number("hstatus"), hart.read_csr(csr_number("hstatus")) & ~(VTVM | VTW) | hstatus)
     hart.privilege = SUPERVISOR  # V=1 is for modes below M, where the hart begins
     hart.virtual = True

@@ -37,7 +37,7 @@ class TwoStage(Hosted):
     def __init__(self, vm: Vm) -> None:
         super().__init__(vm)
         self.csrs: VsCsrs = VsCsrs(vm.hart)
-        self.gstage = GStage(vm.hart.memory, vm.frames)
+        self.gstage = GStage(vm.hart.memory, vm.frames, vm.ram.base + vm.ram.size)
 
     def own_handlers(self) -> dict[int, ExitHandler]:
         """Guest-page faults: a frame not mapped yet, a device, or nothing at all."""
