@@ -81,6 +81,15 @@ cdef bint decode(HartState* h, u32 bits, Decoded* d) noexcept nogil:
     return False
 
 
+cdef int add_to(Bucket* bucket) except -1:
+    """File the row being added under a bucket."""
+    if bucket.n == MAX_BUCKET:
+        raise ImportError("more rows share a bucket than MAX_BUCKET")
+    bucket.rows[bucket.n] = <i16>N_ROWS
+    bucket.n += 1
+    return 0
+
+
 cdef int add_row(tuple row) except -1:
     """File one (match, mask, op, format, nonzero, extension) row under every bucket it can match."""
     global N_ROWS
@@ -88,6 +97,8 @@ cdef int add_row(tuple row) except -1:
     cdef Bucket* bucket
     cdef u32 key, base
     cdef int i
+    if N_ROWS == MAX_ROWS:
+        raise ImportError("more rows than MAX_ROWS")
     r.match, r.mask, r.op, r.form, r.nonzero, r.extension = row
     if r.match & 3 == 3:
         for i in range(256):
@@ -95,30 +106,34 @@ cdef int add_row(tuple row) except -1:
             base = 31 << 2 | 7 << 12
             if (key ^ r.match) & r.mask & base == 0:
                 bucket = &WORDS[i]
-                bucket.rows[bucket.n] = <i16>N_ROWS
-                bucket.n += 1
+                add_to(bucket)
     else:
         for i in range(32):
             key = <u32>(i >> 3) | <u32>(i & 7) << 13
             base = 3 | 7 << 13
             if (key ^ r.match) & r.mask & base == 0:
                 bucket = &HALVES[i]
-                bucket.rows[bucket.n] = <i16>N_ROWS
-                bucket.n += 1
+                add_to(bucket)
     N_ROWS += 1
     return 0
 
 
 cdef int load_tables() except -1:
-    """Copy core.isa's rows into the arrays above."""
+    """Copy core.isa's rows into the arrays above.  ImportError if they are not those that the constants were made from."""
     cdef Operand* operand
     cdef int i, k, j
+    if codegen.signature() != TABLES_SIGNATURE:
+        raise ImportError("the compiled hart is older than the instruction and CSR tables in core/isa; build it again: make build")
+    if len(hart_tables.format_rows()) > MAX_FORMATS:
+        raise ImportError(f"{len(hart_tables.format_rows())} formats: raise MAX_FORMATS")
     for i, form in enumerate(hart_tables.format_rows()):
         for k, (_, sign_bits, constant, pieces) in enumerate(form):
             operand = &FORMATS[i][k]
             operand.sign_bits = sign_bits
             operand.constant = constant
             operand.n = len(pieces)
+            if operand.n > MAX_PIECES:
+                raise ImportError(f"an operand of {operand.n} pieces: raise MAX_PIECES")
             for j, (source, width, target) in enumerate(pieces):
                 operand.source[j] = source
                 operand.width[j] = width

@@ -5,7 +5,7 @@ One translation unit, in parts: the hot path must not cross a module's border.  
 
 cimport cython
 
-from ..isa import extensions, hart_tables, paging
+from ..isa import codegen, extensions, hart_tables, paging
 
 include "isa_constants.pxi"
 include "state.pxi"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from types import ModuleType
+from zlib import crc32
 
 from . import csrs_debug, paging
 from .causes import EXCEPTIONS, INTERRUPTS
@@ -70,10 +71,15 @@ def _masks() -> Iterator[tuple[str, int]]:
         yield f"PTE_{pte_field.name}", pte_field.mask
 
 
+def signature() -> int:
+    """A number below 2**31 that changes with any constant: a hart built from other tables is told by it."""
+    return crc32(repr([*_numbers(), *_masks()]).encode()) >> 1
+
+
 def cython_constants() -> str:
     """The text of a Cython include file (.pxi) that declares every table constant."""
     masks = list(_masks())
-    lines = [_HEADER, "cdef enum:"]
+    lines = [_HEADER, "cdef enum:", f"    TABLES_SIGNATURE = {signature()}"]
     lines += [f"    {name} = {value}" for name, value in _numbers()]
     lines += ["", "cdef extern from *:", '    """']
     lines += [f"    #define {name} 0x{value:X}ULL" for name, value in masks]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import typer
@@ -81,26 +82,41 @@ def compare(
         raise typer.Exit(1)
 
 
+REFLECTED = "reflected "
+
+
 def print_comparison(result: dict[str, Any], found: Comparison) -> None:
     """The table, and the verdict under it."""
     console = Console(highlight=False)
     runs: dict[str, dict[str, Any]] = result["techniques"]
     table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column(result["image"])
+    table.add_column(result["image"], no_wrap=True)
     for name in runs:
-        table.add_column(name, justify="right")
+        table.add_column(name, justify="right", no_wrap=True)
 
     def row(title: str, *values: str, style: str = "") -> None:
         table.add_row(title, *values, style=style)
 
+    def counts(title: str, reasons: Sequence[str], style: str = "") -> None:
+        """A row of how often the exits happened; a dot where none did."""
+        totals = [sum(run["exits"].get(reason, 0) for reason in reasons) for run in runs.values()]
+        row(title, *(f"{total:,}" if total else "·" for total in totals), style=style)
+
     row("steps", *(f"{run['steps']:,}" for run in runs.values()))
     row("instructions", *(f"{run['instructions']:,}" for run in runs.values()))
     row("the guest's own traps", *(f"{run['guest_traps']:,}" for run in runs.values()))
-    row("exits", *(f"{run['exits_total']:,}" for run in runs.values()), style="bold")
-    reasons = {reason: max(run["exits"].get(reason, 0) for run in runs.values())
-               for run in runs.values() for reason in run["exits"]}
-    for reason in sorted(reasons, key=lambda reason: -reasons[reason]):
-        row("  " + reason, *(f"{run['exits'][reason]:,}" if reason in run["exits"] else "·" for run in runs.values()))
+    most = {reason: max(run["exits"].get(reason, 0) for run in runs.values())
+            for run in runs.values() for reason in run["exits"]}
+    reasons = sorted(most, key=lambda reason: -most[reason])
+    reflected = [reason for reason in reasons if reason.startswith(REFLECTED)]
+    counts("exits", reasons, style="bold")
+    for reason in reasons:
+        if reason not in reflected:
+            counts("  " + reason, [reason])
+    if reflected:
+        counts("  reflected into the guest", reflected)
+    for reason in reflected:
+        counts("    " + reason.removeprefix(REFLECTED), [reason])
     row("TLB misses", *(f"{run['tlb_misses']:,}" for run in runs.values()))
     row("page-table reads per walk",
         *(f"{run['walk_reads'] / run['walks']:.1f}" if run["walks"] else "·" for run in runs.values()))
