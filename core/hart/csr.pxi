@@ -179,8 +179,13 @@ cdef void csr_write(HartState* h, u32 number, u64 value, u64 steps_after) noexce
         pmp_write(h, number, value)
     elif number == CSR_MSECCFG:
         mseccfg_write(h, value)
-    elif number == CSR_MENVCFG or number == CSR_HENVCFG:
-        envcfg_write(h, number, value, mask)
+    elif number == CSR_MENVCFG or number == CSR_HENVCFG or number == CSR_SENVCFG:
+        if value & SENVCFG_CBIE == <u64>2 << SENVCFG_CBIE_SHIFT:
+            mask &= ~<u64>SENVCFG_CBIE              # a reserved value leaves the field as it was
+        if number == CSR_SENVCFG:
+            csr_mask_write(h, number, value, mask)
+        else:
+            envcfg_write(h, number, value, mask)
     elif trigger_write(h, number, value):
         return
     elif number == CSR_MCYCLE:

@@ -4,7 +4,7 @@ cdef enum:
     MAX_ROWS = 512
     MAX_FORMATS = 96
     MAX_PIECES = 10
-    MAX_BUCKET = 48
+    MAX_BUCKET = 128
 
 cdef struct Decoded:
     i32 op

@@ -133,6 +133,8 @@ def _misfit(row: Instruction, name: str, field: Field, value: int) -> str:
     if name in ("rd", "rs1", "rs2") and "zimm" not in row.syntax:
         if not field.pieces:
             return f"{row.name} takes only {registers.ABI[field.constant]} here, not {registers.ABI[value]}"
+        if not field.value_mask & 1:
+            return f"{row.name} takes only pairs of registers, the first of even number, not {registers.ABI[value]}"
         return f"{row.name} takes only x8 to x15 (s0, s1, a0 to a5) here, not {registers.ABI[value]}"
     step = field.value_mask & -field.value_mask
     low = -(1 << field.sign_bits - 1) if field.sign_bits else 0

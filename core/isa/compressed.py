@@ -49,7 +49,7 @@ def _row(name: str, form: Format, match: int, mask: int, syntax: str, expands: s
     return Instruction(name, form, match, mask, "Zca", syntax, UNPRIVILEGED, expands, nonzero)
 
 
-COMPRESSED_ROWS: tuple[Instruction, ...] = (
+C_ROWS: tuple[Instruction, ...] = (
     _row("c.addi4spn", CIW, 0x0000, _FUNCT3, "rd, rs1, imm", "addi", nonzero="imm"),
     _row("c.lw", CL_W, 0x4000, _FUNCT3, "rd, imm(rs1)", "lw"),
     _row("c.ld", CL_D, 0x6000, _FUNCT3, "rd, imm(rs1)", "ld"),

@@ -90,9 +90,9 @@ COUNTER_ENABLE = (Field("CY", 0, 0, "cycle is readable below", True),
 def environment_fields(for_user: str, full: bool) -> tuple[Field, ...]:
     """The fields of senvcfg, and with `full` those of menvcfg and henvcfg."""
     fields = (Field("FIOM", 0, 0, f"fences of memory order device accesses too, in {for_user}", True),
-              Field("CBIE", 5, 4, "cbo.inval: traps, flushes, or invalidates (Zicbom)"),
-              Field("CBCFE", 6, 6, "cbo.clean and cbo.flush are enabled (Zicbom)"),
-              Field("CBZE", 7, 7, "cbo.zero is enabled (Zicboz)"))
+              Field("CBIE", 5, 4, "cbo.inval: 0 traps, 1 flushes, 3 invalidates", True, "Zicbom"),
+              Field("CBCFE", 6, 6, "cbo.clean and cbo.flush are enabled", True, "Zicbom"),
+              Field("CBZE", 7, 7, "cbo.zero is enabled", True, "Zicboz"))
     if not full:
         return fields
     return (*fields,

@@ -53,6 +53,9 @@ CSR_NAMES: Final = {number: csr.name for csr in BY_NAME.values() if (number := c
 INTERRUPT_LINES: Final = {SSI: 1 << SSI, STI: 1 << STI, SEI: 1 << SEI}
 """The interrupts a guest can get, by number, with their bits in sip."""
 
+_CBIE = field_mask("senvcfg", "CBIE")
+_CBIE_RESERVED = 2 << 4
+
 
 class Csrs(Protocol):
     """A guest's supervisor CSRs, by the S-mode numbers the guest itself uses."""
@@ -70,16 +73,17 @@ class Csrs(Protocol):
 class CsrFile:
     """Supervisor CSRs that exist only here: what the deprivileged guest's CSR instructions act on.
 
-    isa: the extensions of the guest's hart. values: number to value.
-    is_stale: translation depends on something that was written since the flag was last
-    cleared.
+    isa: the guest's extensions. values: number to value. is_stale: translation, or what may be done in U-mode, depends
+    on something that was written since the flag was last cleared.
     """
 
-    __slots__ = ("is_stale", "isa", "values")
+    __slots__ = ("_masks", "is_stale", "isa", "values")
 
     def __init__(self, isa: frozenset[str]) -> None:
         self.isa = isa
         self.values: dict[int, int] = {number: BY_NAME[name].reset for number, name in CSR_NAMES.items()}
+        self._masks = {number: BY_NAME[name].write_mask & ~BY_NAME[name].absent_bits(isa)
+                       for number, name in CSR_NAMES.items()}
         self.is_stale = True
 
     def read(self, number: int) -> int:
@@ -92,9 +96,13 @@ class CsrFile:
             if not is_legal_satp(value, self.isa):
                 return
             self.is_stale = True
-        elif number == SSTATUS:
+        mask = self._masks[number]
+        if number == SSTATUS:
             self.is_stale = True
-        mask = _WRITE_MASKS[number]
+        elif number == SENVCFG:
+            self.is_stale = True
+            if value & _CBIE == _CBIE_RESERVED:
+                mask &= ~_CBIE
         values = self.values
         values[number] = values[number] & ~mask | value & mask
 
@@ -102,9 +110,6 @@ class CsrFile:
         """Drive a bit of sip."""
         bit = 1 << interrupt
         self.values[SIP] = self.values[SIP] & ~bit | (bit if level else 0)
-
-
-_WRITE_MASKS: Final = {number: BY_NAME[name].write_mask for number, name in CSR_NAMES.items()}
 
 
 class HartCsrs:

@@ -17,8 +17,10 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from ..isa.causes import (
     LOAD_ACCESS_FAULT,
     LOAD_ADDRESS_MISALIGNED,
+    LOAD_PAGE_FAULT,
     STORE_ACCESS_FAULT,
     STORE_ADDRESS_MISALIGNED,
+    STORE_PAGE_FAULT,
 )
 from ..isa.decoder import Decoded, decode
 from ..isa.paging import PAGE_SIZE
@@ -26,9 +28,15 @@ from .traps import retire
 from .walker import LOAD, STORE
 
 if TYPE_CHECKING:
+    from ..hart import Hart
     from .vcpu import Vcpu
 
 _WORD64: Final = (1 << 64) - 1
+BLOCK_SIZE: Final = 64
+"""Bytes of a cache block (Zic64b)."""
+
+AS_STORE: Final = {LOAD_PAGE_FAULT: STORE_PAGE_FAULT, LOAD_ACCESS_FAULT: STORE_ACCESS_FAULT}
+"""A cache-block instruction that needs no more than a load's permission faults as a store."""
 
 
 class Fault(NamedTuple):
@@ -39,8 +47,11 @@ class Fault(NamedTuple):
 
 
 class MemoryOp(NamedTuple):
-    """What an instruction does to memory. `kind`: load, store, lr, sc, amo. `size` in bytes. `amo`: old, operand ->
-    new."""
+    """What an instruction does to memory.
+
+    `kind`: load, store, lr, sc, amo, cas, zero, manage (the last two on a cache block). `size` in bytes. `amo`: old,
+    operand -> new.
+    """
 
     kind: str
     size: int
@@ -74,6 +85,9 @@ MEMORY_OPS: Final[dict[str, MemoryOp]] = {
     "sb": MemoryOp("store", 1), "sh": MemoryOp("store", 2), "sw": MemoryOp("store", 4), "sd": MemoryOp("store", 8),
     "lr.w": MemoryOp("lr", 4, True), "lr.d": MemoryOp("lr", 8),
     "sc.w": MemoryOp("sc", 4), "sc.d": MemoryOp("sc", 8),
+    "amocas.w": MemoryOp("cas", 4, True), "amocas.d": MemoryOp("cas", 8, True), "amocas.q": MemoryOp("cas", 16),
+    "cbo.zero": MemoryOp("zero", BLOCK_SIZE),
+    **{f"cbo.{what}": MemoryOp("manage", BLOCK_SIZE) for what in ("inval", "clean", "flush")},
     **{f"{name}.{width}": MemoryOp("amo", size, True, function)
        for name, function in _AMOS.items() for width, size in (("w", 4), ("d", 8))},
 }
@@ -97,7 +111,9 @@ def emulate_access(vcpu: Vcpu, instruction: Decoded, op: MemoryOp) -> Fault | No
     hart = vcpu.hart
     kind, size = op.kind, op.size
     gva = hart.read_gpr(instruction.rs1) + instruction.imm & _WORD64
-    is_atomic = kind in ("lr", "sc", "amo")
+    if size == BLOCK_SIZE:
+        return _block(vcpu, instruction, kind == "zero")
+    is_atomic = kind in ("lr", "sc", "amo", "cas")
     if is_atomic and gva & size - 1:
         return Fault(LOAD_ADDRESS_MISALIGNED if kind == "lr" else STORE_ADDRESS_MISALIGNED, gva)
     access = LOAD if kind in ("load", "lr") else STORE
@@ -192,7 +208,53 @@ def _atomic(vcpu: Vcpu, instruction: Decoded, op: MemoryOp, gpa: int) -> None:
         hart.reservation = -1
         hart.write_gpr(instruction.rd, 0 if is_reserved else 1)
         return
+    if op.kind == "cas":
+        _compare_and_swap(vcpu, instruction, size, gpa)
+        return
     assert op.amo is not None
     old = ram.load(gpa, size)
     _store_ram(vcpu, gpa, size, op.amo(old, operand, size))
     hart.write_gpr(instruction.rd, _signed(old, size))
+
+
+def _read_wide(hart: Hart, register: int, size: int) -> int:
+    """The low `size` bytes of a register, or of the pair that it begins."""
+    value = hart.read_gpr(register)
+    if size == 16 and register:
+        value |= hart.read_gpr(register + 1) << 64
+    return value & (1 << 8 * size) - 1
+
+
+def _compare_and_swap(vcpu: Vcpu, instruction: Decoded, size: int, gpa: int) -> None:
+    """AMOCAS: of 16 bytes on pairs of registers, where x0 and its partner read as zero and are not written."""
+    hart, ram = vcpu.hart, vcpu.vm.ram
+    old = int.from_bytes(ram.read(gpa, size), "little")
+    expected, new = (_read_wide(hart, register, size) for register in (instruction.rd, instruction.rs2))
+    _store_ram(vcpu, gpa, size, new if old == expected else old)
+    if size < 16:
+        hart.write_gpr(instruction.rd, _signed(old, size))
+    elif instruction.rd:
+        hart.write_gpr(instruction.rd, old)
+        hart.write_gpr(instruction.rd + 1, old >> 64)
+
+
+def _block(vcpu: Vcpu, instruction: Decoded, is_zero: bool) -> Fault | None:
+    """CBO.ZERO, or one of those that only manage caches, of which there are none: permission checks alone."""
+    ram = vcpu.vm.ram
+    gva = vcpu.hart.read_gpr(instruction.rs1)
+    found = vcpu.walk(gva, STORE if is_zero else LOAD)
+    if found.cause is not None:
+        return Fault(AS_STORE.get(found.cause, found.cause), gva)
+    gpa = found.gpa & -BLOCK_SIZE
+    if not ram.contains(gpa, BLOCK_SIZE):
+        return Fault(STORE_ACCESS_FAULT, gva)
+    if is_zero:
+        _store_ram(vcpu, gpa, BLOCK_SIZE, 0)
+    retire(vcpu, instruction.length)
+    return None
+
+
+def manages_block(insn: int) -> bool:
+    """Whether the instruction needs no more than a load's permission though it faults as a store."""
+    found = find_memory_op(insn)
+    return found is not None and found[1].kind == "manage"

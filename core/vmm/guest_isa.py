@@ -25,6 +25,8 @@ GUEST_ISA: Final = without(DEFAULT_ISA, "H", *_MACHINE_LEVEL, *_HYPERVISORS)
 _ALL: Final[tuple[str, ...]] = ("deprivileged", "shadow", "two-stage")
 _SHADOWED: Final[tuple[str, ...]] = ("deprivileged", "shadow")
 
+_HINT: Final = "a hint, with or without the extension an instruction that does nothing"
+
 HIDING: Final[Mapping[str, tuple[tuple[str, ...], str]]] = {
     "H": (_ALL, "its CSRs and instructions trap outside HS-mode"),
     "Zicntr": (_ALL, "mcounteren: cycle, time and instret trap"),
@@ -33,7 +35,11 @@ HIDING: Final[Mapping[str, tuple[tuple[str, ...], str]]] = {
     "Svnapot": (_SHADOWED, "the hypervisor's own walks"),
     "Sv57": (_SHADOWED, "satp traps"),
     "Sv48": (_SHADOWED, "satp traps"),
-    "Zihintpause": (_ALL, "pause is a hint, with or without the extension a fence that does nothing"),
+    "Zihintpause": (_ALL, _HINT),
+    "Zihintntl": (_ALL, _HINT),
+    "Zicbop": (_ALL, _HINT),
+    "Zicbom": (("deprivileged",), "menvcfg: cbo.inval, cbo.clean and cbo.flush trap; senvcfg is emulated"),
+    "Zicboz": (("deprivileged",), "menvcfg: cbo.zero traps; senvcfg is emulated"),
 } | dict.fromkeys((*_MACHINE_LEVEL, *_HYPERVISORS), (_ALL, "beneath the guest"))
 """Extension to the techniques that can hide it and how; bare needs none of this, its hart is built without."""
 

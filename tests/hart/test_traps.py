@@ -235,7 +235,7 @@ def test_without_the_hypervisor_extension_its_instructions_are_illegal(source: s
 
 @pytest.mark.parametrize(
     ("bits", "length"),
-    [(0x0000, 2), (0x2000, 2), (0x9C41, 2), (0xFFFFFFFF, 4), (0x0000007B, 4), (0x120000F3, 4), (0x1030202F, 4)],
+    [(0x0000, 2), (0x2000, 2), (0x9C79, 2), (0xFFFFFFFF, 4), (0x0000007B, 4), (0x120000F3, 4), (0x1030202F, 4)],
 )
 def test_an_illegal_instruction_leaves_its_bits(bits: int, length: int) -> None:
     bench = Bench("nop")

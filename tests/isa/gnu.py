@@ -10,9 +10,11 @@ from pathlib import Path
 
 from tests.oracles import require_oracle
 
-ARCHITECTURE = "rv64imac_zicsr_zifencei_zihintpause_h"
+ARCHITECTURE = (
+    "rv64imach_zicbom_zicbop_zicboz_zicond_zicsr_zifencei_zihintntl_zihintpause_zimop_zacas_zawrs_zba_zbb_zbc_zbs_zcb_zcmop"
+)
 
-_TARGET = r"^((?:jal|b[a-z]+|j|c\.j|c\.b[a-z]+)(?: .*,| ))([0-9a-f]+)$"
+_TARGET = r"^((?:jal|b(?:eq|ne|lt|ge|gt|le)[uz]*|j|c\.j|c\.b[a-z]+)(?: .*,| ))([0-9a-f]+)$"
 _LINE = re.compile(r"^\s*([0-9a-f]+):\t[0-9a-f ]+\t(.*)$")
 
 
@@ -36,7 +38,7 @@ def disassemble(insns: Sequence[int], size: int, *options: str) -> list[str]:
     """
     source = "".join(f".insn {insn:#x}\n" if insn & 3 == 3 or size == 2 else f".4byte {insn:#x}\n" for insn in insns)
     with tempfile.TemporaryDirectory() as folder:
-        listing = _run("riscv64-linux-gnu-objdump", "-d", "-z", "-M", ",".join(options), str(
+        listing = _run("riscv64-linux-gnu-objdump-2.44", "-d", "-z", "-M", ",".join(options), str(
             _object(source, Path(folder))))
     found: dict[int, str] = {}
     for line in listing.splitlines():
@@ -49,12 +51,11 @@ def disassemble(insns: Sequence[int], size: int, *options: str) -> list[str]:
 def _object(source: str, folder: Path) -> Path:
     text, elf = folder / "source.s", folder / "source.o"
     text.write_text(source, encoding="utf-8")
-    _run("riscv64-linux-gnu-as", f"-march={ARCHITECTURE}", "-mno-relax", "-o", str(elf), str(text))
+    _run("riscv64-linux-gnu-as-2.44", f"-march={ARCHITECTURE}", "-mno-relax", "-o", str(elf), str(text))
     return elf
 
 
 def _run(program: str, *arguments: str) -> str:
-    require_oracle("riscv64-linux-gnu-as")  # one package holds them all
-    done = subprocess.run([program, *arguments], capture_output=True, text=True, check=False)
+    done = subprocess.run([require_oracle(program), *arguments], capture_output=True, text=True, check=False)
     assert done.returncode == 0, f"{program}: {done.stderr[:2000]}"
     return done.stdout

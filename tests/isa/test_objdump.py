@@ -21,7 +21,7 @@ def _difference(insn: int, ours: str, theirs: str) -> str:
     """
     decoded = decode(insn)
     name = decoded.row.name if decoded else ""
-    if name in ("fence", "fence.i") and theirs.startswith(".4byte") and "reserved bits" in ours:
+    if name in ("fence", "fence.i") and theirs.startswith(".insn") and "reserved bits" in ours:
         return "reserved fields of fence and fence.i are ignored (Memory Ordering Instructions; Zifencei)"
     if name == "fence" and "unknown" in theirs:
         return "objdump has no notation for an empty set, which we write as 0 (Memory Ordering Instructions)"
@@ -41,7 +41,7 @@ def _difference(insn: int, ours: str, theirs: str) -> str:
 
 
 def _is_same(ours: str, theirs: str) -> bool:
-    is_data = theirs.startswith((".2byte", ".4byte", ".word", ".short"))
+    is_data = theirs.startswith((".2byte", ".4byte", ".word", ".short", ".insn"))
     return ours.startswith((".half", ".word")) if is_data else ours == theirs
 
 

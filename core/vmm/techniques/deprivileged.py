@@ -14,7 +14,7 @@ from ..csr_file import SATP, SENVCFG, SIE, SIP, SSTATUS, SSTATUS_MXR, SSTATUS_SI
 from ..shadow_pages import Role, deprivileged_role
 from ..traps import inject, pick_pending
 from ..walker import SUPERVISOR, USER
-from .hosted import csr_number
+from .hosted import csr_number, environment_of
 from .shadow_paging import ShadowPaged
 
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ class Deprivileged(ShadowPaged):
     def __init__(self, vm: Vm) -> None:
         super().__init__(vm)
         self.csrs: CsrFile = CsrFile(vm.config.isa)
+        self._environment = environment_of(vm.config.isa)
         self._mode = SUPERVISOR
         self._loaded_satp = 0
 
@@ -53,18 +54,13 @@ class Deprivileged(ShadowPaged):
         if mode == self._mode:
             return
         self._mode = mode
-        csrs = self.csrs
-        csrs.is_stale = True
-        # FIOM acts on the guest's U-mode only, and fences never trap: the real bit follows the guest's mode.
-        if csrs.values[SENVCFG]:
-            self.hart.write_csr(_REAL_SENVCFG, csrs.values[SENVCFG] if mode == USER else 0)
+        self.csrs.is_stale = True
 
     def enter_world(self) -> None:
         """U-mode, where cycle, time and instret trap too (scounteren = 0)."""
         super().enter_world()
         hart = self.hart
         hart.write_csr(_REAL_SCOUNTEREN, 0)
-        hart.write_csr(_REAL_SENVCFG, 0)
         hart.write_csr(_REAL_SSTATUS, 0)
         hart.virtual = False
         hart.privilege = USER
@@ -105,6 +101,8 @@ class Deprivileged(ShadowPaged):
             self.pager.satp_changed()
         role = _ROLES[self._mode, values[SSTATUS] & _SUM_MXR]
         self.hart.write_csr(_REAL_SATP, self.pager.activate(satp, role))
+        # The guest's senvcfg is about its U-mode only; its S-mode, in U-mode too, has all that is open to it.
+        self.hart.write_csr(_REAL_SENVCFG, values[SENVCFG] if self._mode == USER else self._environment)
         self.csrs.is_stale = False
 
 

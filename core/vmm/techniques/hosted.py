@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from ...hart import EXIT_BREAKPOINT, EXIT_BUDGET, EXIT_TRAP, HOST_HS, HOST_M, Exit, Hart
 from ...isa import causes
 from ...isa.csrs import BY_NAME
+from ..csr_file import field_mask
 from ..emulate import emulate_access, find_memory_op
 from ..exits import HANDLED, REFLECT, ExitHandler, ExitReason, reflected
 from ..privileged import InstructionTable
@@ -37,8 +38,13 @@ def counters_of(isa: frozenset[str]) -> int:
 
 
 def environment_of(isa: frozenset[str]) -> int:
-    """menvcfg and henvcfg for a guest with these extensions. A and D bits are the guest's to set: ADUE stays 0."""
-    return PBMTE if "Svpbmt" in isa else 0
+    """menvcfg and henvcfg for a guest with these extensions: what is open to its S-mode.
+
+    A and D bits are the guest's to set: ADUE stays 0. senvcfg has the fields about instructions at the same places.
+    """
+    gates = field_mask("menvcfg", "CBIE") | field_mask("menvcfg", "CBCFE") if "Zicbom" in isa else 0
+    gates |= field_mask("menvcfg", "CBZE") if "Zicboz" in isa else 0
+    return gates | (PBMTE if "Svpbmt" in isa else 0)
 
 
 def delegate(hart: Hart, medeleg: int, mideleg: int, isa: frozenset[str]) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 from ...hart import Exit
 from ...isa import causes
 from ...isa.paging import PAGE_SHIFT
+from ..emulate import AS_STORE, manages_block
 from ..exits import HANDLED, ExitHandler, ExitReason
 from ..shadow_pager import ShadowPager
 from ..shadow_pages import PagerStats
@@ -45,9 +46,15 @@ class ShadowPaged(Hosted):
         shadow entry."""
         access = ACCESS_OF_FAULT[exit.cause]
         gva = exit.tval
-        found = vcpu.walk(gva, access)
-        if found.cause is not None:
-            self.reflect(found.cause, gva)
+        if access == STORE and manages_block(exit.insn):
+            found = vcpu.walk(gva, LOAD)
+            access = LOAD
+            cause = None if found.cause is None else AS_STORE[found.cause]
+        else:
+            found = vcpu.walk(gva, access)
+            cause = found.cause
+        if cause is not None:
+            self.reflect(cause, gva)
             return HANDLED
         gfn = found.gpa >> PAGE_SHIFT
         pager = self.pager
