@@ -14,14 +14,15 @@ def pte(physical: int, flags: int) -> int:
 
 
 class Tables:
-    """Sv39 tables (or Sv39x4, with its 16 KiB root) that grow page by page from `place`, which its root must suit.
+    """Tables of 3 `levels` (Sv39), 4 or 5, or a G-stage's, that grow page by page from `place`, which suits their root.
 
     The tables hold addresses as `seen` by whoever walks them: for a guest's tables under a G-stage, `seen` bytes lower
     than in the machine's RAM.
     """
 
-    def __init__(self, memory: Memory, place: int, *, gstage: bool = False, offset: int = 0) -> None:
+    def __init__(self, memory: Memory, place: int, *, gstage: bool = False, offset: int = 0, levels: int = 3) -> None:
         self.memory = memory
+        self.levels = levels
         self.root = place
         self.index_mask = 2047 if gstage else 511
         self.free = place + (0x4000 if gstage else 0x1000)
@@ -30,13 +31,13 @@ class Tables:
 
     @property
     def satp(self) -> int:
-        """What to write to satp, vsatp or hgatp (mode 8, ASID 0)."""
-        return 8 << 60 | self.root - self.offset >> 12
+        """What to write to satp, vsatp or hgatp (ASID 0)."""
+        return self.levels + 5 << 60 | self.root - self.offset >> 12
 
     def entry(self, address: int, level: int = 0) -> int:
         """Where in RAM the entry for `address` at `level` lies; tables on the way are made."""
         table = self.root
-        for upper in range(2, level, -1):
+        for upper in range(self.levels - 1, level, -1):
             place = table + 8 * self._index(address, upper)
             if not self.memory.load(place, 8) & V:
                 self.memory.store(place, 8, pte(self.free - self.offset, V))
@@ -57,4 +58,4 @@ class Tables:
             self.map(page, page, flags)
 
     def _index(self, address: int, level: int) -> int:
-        return address >> 12 + 9 * level & (self.index_mask if level == 2 else 511)
+        return address >> 12 + 9 * level & (self.index_mask if level == self.levels - 1 else 511)
