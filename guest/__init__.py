@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from .catalog import CATALOG, ImageInfo
+from .catalog import CATALOG, FETCHED, ImageInfo
 
-__all__ = ["GuestError", "ImageInfo", "image", "image_info", "images"]
+__all__ = ["GuestError", "ImageInfo", "fetched_images", "image", "image_info", "images"]
 
 
 class GuestError(Exception):
@@ -23,26 +23,32 @@ def images() -> list[ImageInfo]:
     return list(CATALOG)
 
 
+def fetched_images() -> list[ImageInfo]:
+    """Return a row for each guest that does not ship but can be fetched, fetched or not."""
+    return list(FETCHED)
+
+
 def image_info(name: str) -> ImageInfo:
-    """Return the row of the guest `name`.
+    """Return the row of the guest `name`, shipped or fetched.
 
     Raises:
         GuestError: there is no such guest; the message names those there are.
     """
-    for info in CATALOG:
+    rows = (*CATALOG, *FETCHED)
+    for info in rows:
         if info.name == name:
             return info
-    known = ", ".join(info.name for info in CATALOG)
-    raise GuestError(f"no guest named {name!r} ships; there are {known}")
+    known = ", ".join(info.name for info in rows)
+    raise GuestError(f"no guest is named {name!r}; there are {known}")
 
 
 def image(name: str) -> Path:
-    """Return the path of the guest `name`'s ELF file.
+    """Return the path of the guest `name`'s file: an ELF file, or a kernel image.
 
     Raises:
-        GuestError: there is no such guest, or it was not built.
+        GuestError: there is no such guest, or it was not built or fetched.
     """
-    path = image_info(name).path
-    if not path.is_file():
-        raise GuestError(f"guest {name} is not built ({path} is missing); run: python -m hartvisor.guest.build")
-    return path
+    info = image_info(name)
+    if not info.path.is_file():
+        raise GuestError(f"guest {name} is not there yet ({info.path} is missing); run: {info.how_to_get}")
+    return info.path

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from .debian import INITRD, KERNEL, debian_folder
+
 GUEST = Path(__file__).resolve().parent
 IMAGES = GUEST / "images"
 
@@ -30,6 +32,35 @@ class ImageInfo:
     def path(self) -> Path:
         """Where its ELF file lies once it is built."""
         return IMAGES / f"{self.name}.elf"
+
+    @property
+    def initrd(self) -> Path | None:
+        """The initial ramdisk that goes with it."""
+        return None
+
+    @property
+    def how_to_get(self) -> str:
+        """The command that makes it."""
+        return "python -m hartvisor.guest.build"
+
+
+class DebianInfo(ImageInfo):
+    """Debian's kernel, which does not ship but is fetched."""
+
+    @property
+    def path(self) -> Path:
+        """Where the kernel lies once it is fetched."""
+        return debian_folder() / KERNEL
+
+    @property
+    def initrd(self) -> Path | None:
+        """Its initramfs."""
+        return debian_folder() / INITRD
+
+    @property
+    def how_to_get(self) -> str:
+        """The command that fetches it."""
+        return "hartvisor images fetch debian"
 
 
 KERNEL_SOURCES = ("kernel/*.[cS]",)
@@ -73,3 +104,14 @@ CATALOG: tuple[ImageInfo, ...] = (
     _tiny("sleep", "waits in WFI for an interrupt that nobody will send", powers_off=False),
     _tiny("jumpnowhere", "jumps to where nothing is, with no trap vector set", powers_off=False),
 )
+
+DEBIAN = DebianInfo(
+    "debian",
+    "Debian's Linux 6.12 and busybox, unmodified; not shipped but fetched: hartvisor images fetch debian",
+    sources=(),
+    append="console=ttyS0",
+    powers_off=False,
+)
+
+FETCHED: tuple[ImageInfo, ...] = (DEBIAN,)
+"""Images by other people, which do not ship."""

@@ -11,6 +11,7 @@ from pathlib import Path
 if __package__ in (None, ""):  # run as a script, as make does
     sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from guest.apt import AptError
 from tools import trixie_oracles
 
 PACKAGES = {
@@ -45,7 +46,7 @@ def _install_privately() -> int:
     if trixie_oracles.missing():
         try:
             trixie_oracles.install()
-        except trixie_oracles.InstallError as error:
+        except AptError as error:
             return _fail(str(error))
     return 0
 

@@ -18,7 +18,7 @@ from ..core.errors import HartvisorError
 from .commands.asm import asm
 from .commands.compare import compare
 from .commands.disasm import disasm
-from .commands.images import images
+from .commands.images import app as images
 from .commands.machine import machine
 from .commands.run import run
 
@@ -41,7 +41,7 @@ app = typer.Typer(
 app.command("run")(run)
 app.command("compare")(compare)
 app.command("machine")(machine)
-app.command("images")(images)
+app.add_typer(images, name="images")
 app.command("disasm")(disasm)
 app.command("asm")(asm)
 

@@ -13,7 +13,7 @@ from ..core.errors import ConfigError, ImageError, OptionError
 from ..core.isa.extensions import parse_isa
 from ..core.vmm.config import VmConfig
 from ..core.vmm.guest_isa import GUEST_ISA, check_guest_isa
-from ..guest import GuestError, ImageInfo, image, image_info, images
+from ..guest import GuestError, ImageInfo, fetched_images, image, image_info, images
 
 _SIZE = re.compile(r"(\d+)\s*([KMGT]?)(i?B)?", re.IGNORECASE)
 _SHIFTS = {"": 0, "K": 10, "M": 20, "G": 30, "T": 40}
@@ -64,13 +64,13 @@ def make_config(memory: str, **settings: Any) -> VmConfig:
 
 
 def find_image(name: str) -> tuple[Path, ImageInfo | None]:
-    """The ELF file that IMAGE means: a path if there is such a file or it looks like one, else a shipped guest.
+    """The file that IMAGE means: a path if there is such a file or it looks like one, else a guest by its name.
 
     Raises ImageError where it is neither.
     """
     path = Path(name)
-    shipped = any(info.name == name for info in images())
-    if not shipped and ("/" in name or path.suffix or path.exists()):
+    is_name = any(info.name == name for info in (*images(), *fetched_images()))
+    if not is_name and ("/" in name or path.suffix or path.exists()):
         return path, None
     try:
         return image(name), image_info(name)

@@ -62,13 +62,13 @@ def test_only_the_kernel_without_fences_has_none() -> None:
 
 
 def test_unknown_name_is_answered_with_the_known_ones() -> None:
-    with pytest.raises(GuestError, match=r"no guest named 'kernle' ships; there are kernel, .*hello"):
+    with pytest.raises(GuestError, match=r"no guest is named 'kernle'; there are kernel, .*hello"):
         image("kernle")
 
 
 def test_image_that_is_not_built_is_answered_with_how_to_build(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(ImageInfo, "path", property(lambda self: tmp_path / "none.elf"))
-    with pytest.raises(GuestError, match=r"guest hello is not built .* python -m hartvisor\.guest\.build"):
+    with pytest.raises(GuestError, match=r"guest hello is not there yet .* python -m hartvisor\.guest\.build"):
         image("hello")
 
 
