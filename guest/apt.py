@@ -91,8 +91,10 @@ class PrivateApt:
     def _get(self, what: str, progress: Progress, action: str, *arguments: str) -> None:
         reports, apt_end = os.pipe()
         command = ["apt-get", *self._flags, "-o", f"APT::Status-Fd={apt_end}", "--yes", "--quiet", action, *arguments]
-        with subprocess.Popen(command, cwd=self.archives, env=os.environ | {"LC_ALL": "C"}, pass_fds=[apt_end],
-                              text=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as run:
+        with subprocess.Popen(
+            command, cwd=self.archives, env=os.environ | {"LC_ALL": "C"}, pass_fds=[apt_end], text=True,
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+        ) as run:
             os.close(apt_end)
             with os.fdopen(reports, encoding="utf-8", errors="replace") as lines:
                 for line in lines:
