@@ -27,6 +27,7 @@ cdef int counter_check(HartState* h, u32 number) noexcept nogil:
 
 cdef int csr_check(HartState* h, u32 number, bint write) noexcept nogil:
     """May the present mode access the CSR?  CSR_OK, or which exception it gets."""
+    cdef int verdict
     cdef u32 owner = number >> 8 & 3            # 0 U, 1 S, 2 H and VS, 3 M
     if not csr_exists(h, number) or (write and number >> 10 == 3):
         return CSR_ILLEGAL
@@ -36,6 +37,10 @@ cdef int csr_check(HartState* h, u32 number, bint write) noexcept nogil:
         return CSR_OK
     if owner == 3:
         return CSR_ILLEGAL
+    if number == CSR_STIMECMP or number == CSR_VSTIMECMP:
+        verdict = timer_check(h, number)
+        if verdict != CSR_OK:
+            return verdict
     if h.virtual:
         if owner == 0:
             return CSR_OK
@@ -186,12 +191,16 @@ cdef void csr_write(HartState* h, u32 number, u64 value, u64 steps_after) noexce
             csr_mask_write(h, number, value, mask)
         else:
             envcfg_write(h, number, value, mask)
+            timers_changed(h)
     elif trigger_write(h, number, value):
         return
     elif number == CSR_MCYCLE:
         counter_write(h, number, value, cycles_at(h, steps_after))
     elif number == CSR_MINSTRET:
         counter_write(h, number, value, retired_at(h, steps_after))
+    elif number == CSR_STIMECMP or number == CSR_VSTIMECMP or number == CSR_HTIMEDELTA:
+        h.csr[number] = value
+        timers_changed(h)
     elif number == CSR_MCOUNTINHIBIT:
         inhibit_write(h, value, steps_after)
     elif number == CSR_SIE:
@@ -207,6 +216,8 @@ cdef void csr_write(HartState* h, u32 number, u64 value, u64 steps_after) noexce
         csr_mask_write(h, CSR_MIP, value, h.csr[CSR_MIDELEG] & mask)
         h.irq_check = True
     elif number == CSR_MIP:
+        if supervisor_timer_on(h):
+            mask &= ~<u64>SIP_STIP                      # stimecmp's alone
         csr_mask_write(h, CSR_MIP, value, mask & ~VS_IRQS)
         csr_mask_write(h, CSR_HVIP, value, mask & VS_IRQS)
         h.irq_check = True

@@ -50,6 +50,14 @@ cdef void op_sfence_vma(HartState* h, Op* ip, i64 left) noexcept nogil:
     fenced(h, ip, left)
 
 
+cdef void op_sfence_w_inval(HartState* h, Op* ip, i64 left) noexcept nogil:
+    """SFENCE.W.INVAL and SFENCE.INVAL.IR order what SINVAL and HINVAL do at once; TVM and VTVM leave them alone ("Svinval")."""
+    if h.privilege == U_MODE:
+        fault_illegal(h, ip, left, h.virtual)
+    else:
+        fenced(h, ip, left)
+
+
 cdef inline bint hypervisor_only(HartState* h, Op* ip, i64 left) noexcept nogil:
     """HFENCEs are for HS and M; True if the trap was raised."""
     if h.virtual:

@@ -153,6 +153,7 @@ cdef int bind_handlers() except -1:
     HANDLERS[OP_MRET] = op_mret
     HANDLERS[OP_WFI] = op_wfi
     HANDLERS[OP_SFENCE_VMA] = op_sfence_vma
+    HANDLERS[OP_SFENCE_W_INVAL] = op_sfence_w_inval
     HANDLERS[OP_HFENCE_VVMA] = op_hfence_vvma
     HANDLERS[OP_HFENCE_GVMA] = op_hfence_gvma
     HANDLERS[OP_HLV_B] = op_hlv_b

@@ -315,6 +315,8 @@ cdef class Hart:
         if number >> 10 == 3:
             raise KeyError(f"CSR {number:#x} is read-only")
         csr_write(h, <u32>number, value, h.steps)
+        if h.timers_moved:
+            self.clock_moved()
 
     def set_irq(self, int interrupt, level):
         cdef u64 bit = <u64>1 << interrupt

@@ -2,7 +2,7 @@
 
 cdef void set_stop(HartState* h, u64 now) noexcept nogil:
     """Run from `now` to the end of the budget, or to the next timer event if that comes first."""
-    cdef u64 timer = next_timer(h, now)
+    cdef u64 timer = next_timer(h, now, EVERY_BIT)
     h.stop = h.budget_end if h.budget_end <= timer else timer
     h.left = <i64>(h.stop - now)
 
@@ -14,7 +14,7 @@ cdef bint sleep(HartState* h) noexcept nogil:
         h.waiting = False
         h.irq_check = True
         return True
-    wake = next_timer(h, now) if h.csr[CSR_MIE] >> IRQ_MTI & 1 else EVERY_BIT
+    wake = next_timer(h, now, h.csr[CSR_MIE])
     if wake == EVERY_BIT:
         return False
     if wake > h.budget_end:
@@ -46,6 +46,10 @@ cdef int run_loop(HartState* h) noexcept nogil:
     h.irq_check = True              # an interrupt that its host left pending is told again
     h.link_from = NULL
     while True:
+        if h.timers_moved:
+            h.timers_moved = False
+            set_stop(h, steps_now(h))
+            timer_update(h)
         if h.left == 0:
             now = h.stop
             if now == h.budget_end:

@@ -148,6 +148,7 @@ cdef struct HartState:
     Block** link_from           # the link to set once the next block is found
     MemState* mem
     u32 event
+    bint timers_moved           # the run loop must find the next timer event afresh
     bint irq_check              # something changed that may let an interrupt through
     u64 privilege
     bint virtual

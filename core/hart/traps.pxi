@@ -96,37 +96,6 @@ cdef inline u64 pending_bits(HartState* h) noexcept nogil:
     return h.csr[CSR_MIP] | h.lines | h.csr[CSR_HVIP]
 
 
-cdef inline u64 mtime_at(HartState* h, u64 steps) noexcept nogil:
-    return steps / h.steps_per_tick + h.mtime_offset
-
-
-cdef inline u64 steps_now(HartState* h) noexcept nogil:
-    """The step clock outside the handlers."""
-    return h.stop - <u64>h.left
-
-
-cdef void timer_update(HartState* h) noexcept nogil:
-    """Bring MTIP up to date with the clock."""
-    cdef u64 before = h.lines
-    if h.mtimecmp != EVERY_BIT and mtime_at(h, steps_now(h)) >= h.mtimecmp:
-        h.lines |= <u64>1 << IRQ_MTI
-    else:
-        h.lines &= ~(<u64>1 << IRQ_MTI)
-    if h.lines != before:
-        h.irq_check = True
-
-
-cdef u64 next_timer(HartState* h, u64 now) noexcept nogil:
-    """The first step after `now` at which a timer changes a pending bit, or 2**64 - 1."""
-    cdef u64 ticks
-    if h.mtimecmp == EVERY_BIT or mtime_at(h, now) >= h.mtimecmp:
-        return EVERY_BIT
-    ticks = h.mtimecmp - h.mtime_offset
-    if ticks > (EVERY_BIT >> 1) / h.steps_per_tick:
-        return EVERY_BIT
-    return ticks * h.steps_per_tick
-
-
 cdef bint take_pending(HartState* h) noexcept nogil:
     """Choose the interrupt to take now, if any, and leave it in h.fault_* (machine chapter, "Machine Interrupt Registers", and
     hypervisor chapter: MEI, MSI, MTI, SEI, SSI, STI, SGEI, VSEI, VSSI, VSTI, LCOFI)."""

@@ -67,7 +67,7 @@ def structured(number: int, name: str, description: str, *fields: Field, reset: 
     return Csr(number, name, description, fields, write_mask, reset, vs_twin, extension)
 
 
-def plain(number: int, name: str, description: str, write_mask: int = XLEN_MASK, *, vs_twin: str = "",
+def plain(number: int, name: str, description: str, write_mask: int = XLEN_MASK, *, reset: int = 0, vs_twin: str = "",
           extension: str = "") -> Csr:
     """A CSR that is one value."""
-    return Csr(number, name, description, (), write_mask, 0, vs_twin, extension)
+    return Csr(number, name, description, (), write_mask, reset, vs_twin, extension)

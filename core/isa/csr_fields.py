@@ -98,4 +98,4 @@ def environment_fields(for_user: str, full: bool) -> tuple[Field, ...]:
     return (*fields,
             Field("ADUE", 61, 61, "hardware sets A and D bits", True, "Svadu"),
             Field("PBMTE", 62, 62, "page-based memory types are enabled", True, "Svpbmt"),
-            Field("STCE", 63, 63, "the level below has its own timer compare (Sstc)"))
+            Field("STCE", 63, 63, "the level below has its own timer compare", True, "Sstc"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from . import causes
-from .csr import Csr, Field, plain, structured
+from .csr import XLEN_MASK, Csr, Field, plain, structured
 from .csr_fields import (
     CAUSE,
     COUNTER_ENABLE,
@@ -76,6 +76,8 @@ VS_CSRS: tuple[Csr, ...] = (
     plain(0x243, "vstval", "Faulting address or instruction of the trap into VS-mode", extension="H"),
     structured(0x244, "vsip", "Virtual supervisor interrupts pending",
                *interrupt_fields("P", S_INTERRUPTS, S_SOFTWARE), extension="H"),
+    plain(0x24D, "vstimecmp", "Value of time + htimedelta at which VS-mode's timer interrupt becomes pending",
+          reset=XLEN_MASK, extension="Sstc"),
     structured(0x280, "vsatp", "Guest's own address translation: mode, address space, root page table", *SATP,
                extension="H"),
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from . import causes
-from .csr import Csr, plain, structured
+from .csr import XLEN_MASK, Csr, plain, structured
 from .csr_fields import (
     CAUSE,
     COUNTER_ENABLE,
@@ -36,6 +36,8 @@ SUPERVISOR_CSRS: tuple[Csr, ...] = (
     plain(0x143, "stval", "Faulting address or instruction of the trap into S-mode", vs_twin="vstval", extension="S"),
     structured(0x144, "sip", "Supervisor interrupts pending", *interrupt_fields("P", S_INTERRUPTS, S_SOFTWARE),
                vs_twin="vsip", extension="S"),
+    plain(0x14D, "stimecmp", "Value of time at which the supervisor timer interrupt becomes pending", reset=XLEN_MASK,
+          vs_twin="vstimecmp", extension="Sstc"),
     structured(0x180, "satp", "Address translation: mode, address space, root page table", *SATP, vs_twin="vsatp",
                extension="S"),
 )

@@ -74,6 +74,8 @@ EXTENSIONS: tuple[Extension, ...] = (
     _fact("Zic64b", "cache blocks are 64 bytes"),
     _fact("Za64rs", "reservation sets are at most 64 bytes"),
     _fact("Zkt", "the time that these instructions take does not depend on their operands: one step each"),
+    Extension("Sstc", "stimecmp and vstimecmp: timers for S-mode and VS-mode", ("Zicntr",)),
+    Extension("Svinval", "address-translation cache invalidation in parts"),
     _fact("Svbare", "satp may select no translation"),
     _fact("Sv39", "three-level page tables"),
     Extension("Sv48", "four-level page tables, also for guests' physical addresses", ("Sv39",)),

@@ -53,6 +53,8 @@ _SFENCE = Privilege(("M", "HS", "VS"), (
     TrapRule("VU", "", VIRTUAL_INSTRUCTION),
 ), "Supervisor Memory-Management Fence Instruction; H: Trap Cause Codes")
 
+_ORDER = Privilege(("M", "HS", "VS"), (TrapRule("VU", "", VIRTUAL_INSTRUCTION),), "Svinval")
+
 _VIRTUAL_WHEN_V = (TrapRule("VS", "", VIRTUAL_INSTRUCTION), TrapRule("VU", "", VIRTUAL_INSTRUCTION))
 
 _HFENCE_VVMA = Privilege(("M", "HS"), _VIRTUAL_WHEN_V, "H: Hypervisor Memory-Management Fence Instructions")
@@ -78,6 +80,11 @@ PRIVILEGED_ROWS: tuple[Instruction, ...] = (
     Instruction("sfence.vma", HSV, 0x12000073, _RS1_RS2, "S", _FENCE, _SFENCE),
     Instruction("hfence.vvma", HSV, 0x22000073, _RS1_RS2, "H", _FENCE, _HFENCE_VVMA),
     Instruction("hfence.gvma", HSV, 0x62000073, _RS1_RS2, "H", _FENCE, _HFENCE_GVMA),
+    Instruction("sinval.vma", HSV, 0x16000073, _RS1_RS2, "Svinval", _FENCE, _SFENCE, expands="sfence.vma"),
+    Instruction("sfence.w.inval", NONE, 0x18000073, _EXACT, "Svinval", "", _ORDER),
+    Instruction("sfence.inval.ir", NONE, 0x18100073, _EXACT, "Svinval", "", _ORDER, expands="sfence.w.inval"),
+    Instruction("hinval.vvma", HSV, 0x26000073, _RS1_RS2, "Svinval", _FENCE, _HFENCE_VVMA, expands="hfence.vvma"),
+    Instruction("hinval.gvma", HSV, 0x66000073, _RS1_RS2, "Svinval", _FENCE, _HFENCE_GVMA, expands="hfence.gvma"),
     Instruction("hlv.b", HLV, 0x60004073, _RD_RS1, "H", _LOAD, _GUEST_ACCESS),
     Instruction("hlv.bu", HLV, 0x60104073, _RD_RS1, "H", _LOAD, _GUEST_ACCESS),
     Instruction("hlv.h", HLV, 0x64004073, _RD_RS1, "H", _LOAD, _GUEST_ACCESS),

@@ -31,6 +31,7 @@ SIP: Final = BY_NAME["sip"].number
 SATP: Final = BY_NAME["satp"].number
 CYCLE: Final = BY_NAME["cycle"].number
 TIME: Final = BY_NAME["time"].number
+STIMECMP: Final = BY_NAME["stimecmp"].number
 INSTRET: Final = BY_NAME["instret"].number
 
 

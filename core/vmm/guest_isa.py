@@ -19,7 +19,7 @@ _HYPERVISORS: Final = ("Sdtrig", "Svadu")
 HOST_ISA: Final = without(DEFAULT_ISA, "Sdtrig")
 """What the hart of a VM's machine has: the hypervisor debugs guests by other means, and H cannot hide scontext."""
 
-GUEST_ISA: Final = without(DEFAULT_ISA, "H", *_MACHINE_LEVEL, *_HYPERVISORS)
+GUEST_ISA: Final = without(DEFAULT_ISA, "H", *_MACHINE_LEVEL, *_HYPERVISORS, "Sstc")
 """What a guest gets unless told otherwise: all of the machine's extensions but those beneath a guest."""
 
 _ALL: Final[tuple[str, ...]] = ("deprivileged", "shadow", "two-stage")
@@ -38,6 +38,8 @@ HIDING: Final[Mapping[str, tuple[tuple[str, ...], str]]] = {
     "Zihintpause": (_ALL, _HINT),
     "Zihintntl": (_ALL, _HINT),
     "Zicbop": (_ALL, _HINT),
+    "Sstc": (_ALL, "menvcfg.STCE and henvcfg.STCE: stimecmp traps"),
+    "Svinval": (("deprivileged",), "its instructions trap"),
     "Zicbom": (("deprivileged",), "menvcfg: cbo.inval, cbo.clean and cbo.flush trap; senvcfg is emulated"),
     "Zicboz": (("deprivileged",), "menvcfg: cbo.zero traps; senvcfg is emulated"),
 } | dict.fromkeys((*_MACHINE_LEVEL, *_HYPERVISORS), (_ALL, "beneath the guest"))

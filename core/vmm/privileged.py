@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from ..isa.decoder import Decoded, decode
-from .csr_file import CSR_NAMES, CYCLE, INSTRET, SATP, SCOUNTEREN
+from .csr_file import CSR_NAMES, CYCLE, INSTRET, SATP, SCOUNTEREN, STIMECMP
 from .exits import HANDLED, REFLECT, ExitReason, InstructionHandler
 from .traps import can_wake, emulate_sret, retire
 from .walker import SUPERVISOR, USER
@@ -38,6 +38,13 @@ def _csr_handler(combine: Callable[[int, int], int], always_writes: bool, is_imm
             if vcpu.mode == USER and not vcpu.csrs.read(SCOUNTEREN) >> (number & 31) & 1:
                 return REFLECT
             hart.write_gpr(instruction.rd, vcpu.read_counter(number))
+        elif number == STIMECMP and vcpu.mode == SUPERVISOR and "Sstc" in vcpu.vm.config.isa:
+            if not is_immediate:
+                operand = hart.read_gpr(operand)
+            old = vcpu.deadline
+            if writes:
+                vcpu.set_timer(combine(old, operand))
+            hart.write_gpr(instruction.rd, old)
         elif number in CSR_NAMES and vcpu.mode == SUPERVISOR:
             if not is_immediate:
                 operand = hart.read_gpr(operand)
@@ -88,6 +95,14 @@ def emulate_sfence(vcpu: Vcpu, instruction: Decoded) -> bool:
     return HANDLED
 
 
+def emulate_ordering(vcpu: Vcpu, instruction: Decoded) -> bool:
+    """sfence.w.inval and sfence.inval.ir, whose partner sinval.vma is emulated as a whole fence; illegal in U-mode."""
+    if vcpu.mode != SUPERVISOR:
+        return REFLECT
+    retire(vcpu)
+    return HANDLED
+
+
 def emulate_wfi(vcpu: Vcpu, instruction: Decoded) -> bool:
     """wfi: retires at once if an enabled interrupt is pending, else the vCPU sleeps. Illegal in U-mode."""
     if vcpu.mode != SUPERVISOR:
@@ -114,6 +129,7 @@ INSTRUCTION_RULES: Final[Mapping[str, InstructionRule]] = {
     "csrrsi": InstructionRule(ExitReason.CSR, _csr_handler(_set_bits, False, True)),
     "csrrci": InstructionRule(ExitReason.CSR, _csr_handler(_clear_bits, False, True)),
     "sret": InstructionRule(ExitReason.SRET, emulate_sret_instruction),
+    "sfence.w.inval": InstructionRule(ExitReason.SFENCE, emulate_ordering),
     "sfence.vma": InstructionRule(ExitReason.SFENCE, emulate_sfence),
     "wfi": InstructionRule(ExitReason.WFI, emulate_wfi),
 }
@@ -123,10 +139,12 @@ INSTRUCTION_RULES: Final[Mapping[str, InstructionRule]] = {
 class InstructionTable:
     """INSTRUCTION_RULES with replacements, looked up by an instruction's bits.
 
-    replacements: instruction name to handler. The same bits are decoded once.
+    replacements: instruction name to handler. isa: the guest's extensions; what it does not have has no rule. The same
+    bits are decoded once.
     """
 
-    def __init__(self, replacements: Mapping[str, InstructionHandler]) -> None:
+    def __init__(self, replacements: Mapping[str, InstructionHandler], isa: frozenset[str]) -> None:
+        self._isa = isa
         self._rules = dict(INSTRUCTION_RULES)
         for name, handler in replacements.items():
             reason = self._rules[name].reason if name in self._rules else int(ExitReason.CSR)
@@ -152,6 +170,8 @@ class InstructionTable:
         instruction = decode(insn)
         rule = self._rules.get(instruction.name) if instruction is not None else None
         if instruction is None or rule is None:
+            return None
+        if instruction.row.extension and instruction.row.extension not in self._isa:
             return None
         is_satp = rule.reason == ExitReason.CSR and instruction.imm == SATP
         return (ExitReason.SATP if is_satp else rule.reason), rule.handler, instruction

@@ -104,8 +104,7 @@ def _constant(value: int) -> Function:
 
 
 def _set_timer(vcpu: Vcpu, arguments: Arguments) -> Result:
-    vcpu.deadline = arguments[0]
-    vcpu.vm.needs_attention = True
+    vcpu.set_timer(arguments[0])
     return sbi.SUCCESS, 0
 
 

@@ -22,13 +22,13 @@ class Vcpu:
 
     exits: how often each exit happened, indexed by ExitReason. injected: interrupts the hypervisor delivered, by
     number.
-    deadline: mtime at which the virtual timer fires. is_timer_pending: sip.STIP. is_waiting: asleep in WFI.
+    is_timer_pending: sip.STIP. is_waiting: asleep in WFI.
     is_stopped: stopped itself by SBI (HSM).
     reserved_bits: those that fault in the guest's page-table entries. last_fault: (pc, cause) of the last exception
     that the hypervisor delivered, other than those of the trap handler's own first instruction; only for explanations.
     """
 
-    __slots__ = ("csrs", "deadline", "exits", "hart", "index", "injected", "is_stopped", "is_timer_pending",
+    __slots__ = ("_deadline", "csrs", "exits", "hart", "index", "injected", "is_stopped", "is_timer_pending",
                  "is_waiting", "last_fault", "reserved_bits", "technique", "vm")
 
     def __init__(self, vm: Vm, index: int, hart: Hart, technique: Technique) -> None:
@@ -39,7 +39,7 @@ class Vcpu:
         self.csrs: Csrs = technique.csrs
         self.exits = [0] * N_REASONS
         self.injected: Counter[int] = Counter()
-        self.deadline = NEVER
+        self._deadline = NEVER
         self.is_timer_pending = False
         self.is_waiting = False
         self.is_stopped = False
@@ -56,6 +56,21 @@ class Vcpu:
     @mode.setter
     def mode(self, mode: int) -> None:
         self.technique.mode = mode
+
+    @property
+    def deadline(self) -> int:
+        """mtime at which the virtual timer fires; with Sstc this is stimecmp."""
+        return self._deadline
+
+    @deadline.setter
+    def deadline(self, deadline: int) -> None:
+        self._deadline = deadline
+        self.technique.arm(deadline)
+
+    def set_timer(self, deadline: int) -> None:
+        """The guest sets its timer: by SBI, or by writing stimecmp."""
+        self.deadline = deadline
+        self.vm.needs_attention = True
 
     def read_counter(self, number: int) -> int:
         """cycle, time or instret, from the clock of steps; any other counter counts nothing."""

@@ -132,8 +132,7 @@ class Bench:
 
 def csr_names(hart: Hart) -> tuple[str, ...]:
     """The state CSRs that this hart has."""
-    has_h = hart.read_csr(number("misa")) >> 7 & 1
-    return tuple(name for name in STATE_CSRS if has_h or csrs.BY_NAME[name].extension != "H")
+    return tuple(name for name in STATE_CSRS if csrs.BY_NAME[name].exists_in(hart.isa))
 
 
 def state(hart: Hart) -> dict[str, object]:

@@ -56,7 +56,7 @@ class Case:
         memory.write(RAM, self.image)
         hart = Hart(memory, has_h=self.has_h)
         for name, value in self.csr_values.items():
-            if self.has_h or csrs.BY_NAME[name].extension != "H":
+            if csrs.BY_NAME[name].exists_in(hart.isa):
                 hart.write_csr(number(name), value)
         hart.privilege, virtual = MODES[self.mode]
         if virtual:

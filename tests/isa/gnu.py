@@ -11,7 +11,7 @@ from pathlib import Path
 from tests.oracles import require_oracle
 
 ARCHITECTURE = (
-    "rv64imach_zicbom_zicbop_zicboz_zicond_zicsr_zifencei_zihintntl_zihintpause_zimop_zacas_zawrs_zba_zbb_zbc_zbs_zcb_zcmop"
+    "rv64imach_zicbom_zicbop_zicboz_zicond_zicsr_zifencei_zihintntl_zihintpause_zimop_zacas_zawrs_zba_zbb_zbc_zbs_zcb_zcmop_svinval"
 )
 
 _TARGET = r"^((?:jal|b(?:eq|ne|lt|ge|gt|le)[uz]*|j|c\.j|c\.b[a-z]+)(?: .*,| ))([0-9a-f]+)$"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from ...hart import EXIT_MMIO, EXIT_WFI, HOST_M, Exit
 from ...isa import causes
-from ..csr_file import HartCsrs
+from ..csr_file import STIMECMP, HartCsrs
 from ..exits import HANDLED, ExitHandler, ExitReason, reflected
 from ..sbi import call
 from ..traps import can_wake
@@ -35,6 +35,7 @@ class Bare(Hosted):
     def __init__(self, vm: Vm) -> None:
         super().__init__(vm)
         self.csrs: HartCsrs = HartCsrs(vm.hart)
+        self._has_timer = "Sstc" in vm.config.isa
 
     def own_handlers(self) -> dict[int, ExitHandler]:
         """Calls arrive from S-mode proper."""
@@ -55,8 +56,15 @@ class Bare(Hosted):
     def run(self, limit: int) -> None:
         """As Hosted.run; a WFI that was the last step of all is not reported, but seen here."""
         super().run(limit)
+        if self._has_timer:
+            self.vcpu.deadline = self.hart.read_csr(STIMECMP)
         if self.hart.waiting:
             self._fall_asleep()
+
+    def arm(self, deadline: int) -> None:
+        """With Sstc the timer is the hart's own."""
+        if self._has_timer:
+            self.hart.write_csr(STIMECMP, deadline)
 
     def other_exit(self, exit: Exit) -> None:
         """A device access, or WFI with nothing pending (it has retired)."""

@@ -44,6 +44,7 @@ def environment_of(isa: frozenset[str]) -> int:
     """
     gates = field_mask("menvcfg", "CBIE") | field_mask("menvcfg", "CBCFE") if "Zicbom" in isa else 0
     gates |= field_mask("menvcfg", "CBZE") if "Zicboz" in isa else 0
+    gates |= field_mask("menvcfg", "STCE") if "Sstc" in isa else 0
     return gates | (PBMTE if "Svpbmt" in isa else 0)
 
 
@@ -73,7 +74,7 @@ class Hosted:
     def __init__(self, vm: Vm) -> None:
         self.vm = vm
         self.hart = vm.hart
-        self.instructions = InstructionTable(vm.config.instruction_handlers)
+        self.instructions = InstructionTable(vm.config.instruction_handlers, vm.config.isa)
         self.handlers: dict[int, ExitHandler] = {
             causes.ILLEGAL_INSTRUCTION: self.handle_instruction,
             causes.VIRTUAL_INSTRUCTION: self.handle_instruction,
@@ -99,6 +100,9 @@ class Hosted:
     @mode.setter
     def mode(self, mode: int) -> None:
         self.hart.privilege = mode
+
+    def arm(self, deadline: int) -> None:
+        """Nothing to do: the hypervisor keeps the virtual timer, stimecmp included, whose accesses trap."""
 
     def fence(self, gva: int | None, asid: int | None) -> None:
         """Nothing to do: the hart's own translations follow every store."""

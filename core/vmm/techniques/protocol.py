@@ -45,6 +45,9 @@ class Technique(Protocol):
     def enter_world(self) -> None:
         """Set up the hart for this VM's guest: delegation, counters, traps, address translation."""
 
+    def arm(self, deadline: int) -> None:
+        """The virtual timer's deadline was set."""
+
     def run(self, limit: int) -> None:
         """Run the vCPU until its clock shows `limit` steps, or the VM needs attention (`vm.needs_attention`)."""
 

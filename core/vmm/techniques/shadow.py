@@ -32,6 +32,9 @@ _TO_GUEST: Final = causes.bits(
     causes.INSTRUCTION_ADDRESS_MISALIGNED, causes.ILLEGAL_INSTRUCTION, causes.BREAKPOINT,
     causes.LOAD_ADDRESS_MISALIGNED, causes.STORE_ADDRESS_MISALIGNED, causes.ECALL_FROM_U)
 
+_STCE: Final = field_mask("henvcfg", "STCE")
+"""The guest's stimecmp is the hypervisor's to keep: accesses trap, so that one timer serves Sstc and SBI alike."""
+
 
 class ShadowCsrs(VsCsrs):
     """VS CSRs, except that the guest's satp is a value here. is_stale: satp was written since the flag was last
@@ -102,7 +105,7 @@ def enter_virtual(hart: Hart, isa: frozenset[str], hgatp: int, hstatus: int, hed
     hart.write_csr(csr_number("hgatp"), hgatp)
     hart.write_csr(csr_number("hedeleg"), hedeleg)
     hart.write_csr(csr_number("hideleg"), causes.HIDELEG_MASK)
-    hart.write_csr(csr_number("henvcfg"), environment_of(isa))
+    hart.write_csr(csr_number("henvcfg"), environment_of(isa) & ~_STCE)
     hart.write_csr(csr_number("hcounteren"), counters_of(isa) & ~NOT_OFFSET)
     hart.write_csr(csr_number("hstatus"), hart.read_csr(csr_number("hstatus")) & ~(VTVM | VTW) | hstatus)
     hart.privilege = SUPERVISOR  # V=1 is for modes below M, where the hart begins
