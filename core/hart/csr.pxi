@@ -37,10 +37,9 @@ cdef int csr_check(HartState* h, u32 number, bint write) noexcept nogil:
         return CSR_OK
     if owner == 3:
         return CSR_ILLEGAL
-    if number == CSR_STIMECMP or number == CSR_VSTIMECMP:
-        verdict = timer_check(h, number)
-        if verdict != CSR_OK:
-            return verdict
+    verdict = timer_check(h, number) if number == CSR_STIMECMP or number == CSR_VSTIMECMP else stateen_check(h, number)
+    if verdict != CSR_OK:
+        return verdict
     if h.virtual:
         if owner == 0:
             return CSR_OK
@@ -116,6 +115,8 @@ cdef u64 csr_read(HartState* h, u32 number, u64 steps) noexcept nogil:
         return counter(h, CSR_MINSTRET, retired_at(h, steps))
     if number == CSR_TIME:
         return mtime_at(h, steps) + (h.csr[CSR_HTIMEDELTA] if h.virtual else 0)
+    if number - <u32>HSTATEEN < 4:
+        return hstateen_read(h, number)
     if number == CSR_MHARTID:
         return h.hart_id
     if (number >= CSR_TDATA1 and number <= CSR_TDATA3) or number == CSR_HCONTEXT:
@@ -201,6 +202,8 @@ cdef void csr_write(HartState* h, u32 number, u64 value, u64 steps_after) noexce
     elif number == CSR_STIMECMP or number == CSR_VSTIMECMP or number == CSR_HTIMEDELTA:
         h.csr[number] = value
         timers_changed(h)
+    elif number - <u32>HSTATEEN < 4:
+        hstateen_write(h, number, value, mask)
     elif number == CSR_MCOUNTINHIBIT:
         inhibit_write(h, value, steps_after)
     elif number == CSR_SIE:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from . import causes
-from .csr import Field
+from .csr import Csr, Field, structured
 
 UXL_64 = 2
 """The value of MXL, SXL, UXL, VSXL for 64-bit registers."""
@@ -85,6 +85,18 @@ COUNTER_ENABLE = (Field("CY", 0, 0, "cycle is readable below", True),
                   Field("TM", 1, 1, "time is readable below", True),
                   Field("IR", 2, 2, "instret is readable below", True),
                   Field("HPM", 31, 3, "hpmcounter3 to hpmcounter31 are readable below", True))
+
+
+STATE_ENABLE_0 = (Field("CONTEXT", 57, 57, "scontext and hcontext can be accessed below", True, "Sdtrig"),
+                  Field("ENVCFG", 62, 62, "senvcfg and henvcfg can be accessed below", True),
+                  Field("SE0", 63, 63, "the stateen registers of this number can be accessed below", True))
+
+
+def state_enables(number: int, name: str, level: str, extension: str) -> tuple[Csr, ...]:
+    """The four stateen registers of a level, from CSR `number` on: beyond 0 they have nothing to enable but each other."""
+    others = (Field("SE", 63, 63, "the stateen registers of this number can be accessed below", True),)
+    return tuple(structured(number + i, f"{name}{i}", f"State that {level} may access, {i}",
+                            *(others if i else STATE_ENABLE_0), extension=extension) for i in range(4))
 
 
 def environment_fields(for_user: str, full: bool) -> tuple[Field, ...]:

@@ -14,6 +14,7 @@ from .csr_fields import (
     delegation_fields,
     environment_fields,
     interrupt_fields,
+    state_enables,
     status_fields,
 )
 from .csrs_debug import HCONTEXT
@@ -51,6 +52,7 @@ HYPERVISOR_CSRS: tuple[Csr, ...] = (
     plain(0x607, "hgeie", "Guest external interrupt enables (none exist: 0)", 0, extension="H"),
     structured(0x60A, "henvcfg", "Environment of the guest", *environment_fields("VS-mode and VU-mode", full=True),
                extension="H"),
+    *state_enables(0x60C, "hstateen", "a guest", "Ssstateen"),
     plain(0x643, "htval", "Guest physical address, shifted right by 2, of the trap into HS-mode", extension="H"),
     structured(0x644, "hip", "VS-level interrupts pending",
                *interrupt_fields("P", _H_INTERRUPTS, causes.bits(causes.VSSI)), extension="H"),

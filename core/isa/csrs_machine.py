@@ -13,6 +13,7 @@ from .csr_fields import (
     delegation_fields,
     environment_fields,
     interrupt_fields,
+    state_enables,
     status_fields,
 )
 from .csrs_debug import TRIGGER_CSRS
@@ -87,6 +88,7 @@ MACHINE_CSRS: tuple[Csr, ...] = (
     structured(0x304, "mie", "Interrupt enables", *interrupt_fields("E", _ALL_INTERRUPTS, _MIE)),
     structured(0x305, "mtvec", "Machine trap handler's address", *TVEC),
     structured(0x306, "mcounteren", "Counters that the level below M may read", *COUNTER_ENABLE),
+    *state_enables(0x30C, "mstateen", "the levels below M", "Smstateen"),
     structured(0x30A, "menvcfg", "Environment of the levels below M",
                *environment_fields("modes below M", full=True)),
     structured(0x320, "mcountinhibit", "Counters that stand still",

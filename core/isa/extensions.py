@@ -74,6 +74,8 @@ EXTENSIONS: tuple[Extension, ...] = (
     _fact("Zic64b", "cache blocks are 64 bytes"),
     _fact("Za64rs", "reservation sets are at most 64 bytes"),
     _fact("Zkt", "the time that these instructions take does not depend on their operands: one step each"),
+    Extension("Ssstateen", "sstateen0 to 3 and hstateen0 to 3: which state the level below may access"),
+    Extension("Smstateen", "mstateen0 to 3: which state the levels below M may access", ("Ssstateen",)),
     Extension("Sstc", "stimecmp and vstimecmp: timers for S-mode and VS-mode", ("Zicntr",)),
     Extension("Svinval", "address-translation cache invalidation in parts"),
     _fact("Svbare", "satp may select no translation"),

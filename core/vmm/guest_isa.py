@@ -14,7 +14,7 @@ from ..errors import ConfigError
 from ..isa.extensions import BY_NAME, DEFAULT_ISA, names_in_order, without
 
 _MACHINE_LEVEL: Final = tuple(name for name in DEFAULT_ISA if name.startswith("Sm"))
-_HYPERVISORS: Final = ("Sdtrig", "Svadu")
+_HYPERVISORS: Final = ("Sdtrig", "Ssstateen", "Svadu")
 
 HOST_ISA: Final = without(DEFAULT_ISA, "Sdtrig")
 """What the hart of a VM's machine has: the hypervisor debugs guests by other means, and H cannot hide scontext."""

@@ -65,7 +65,13 @@ class Bench:
         self["pmpaddr0"] = (1 << 54) - 1
         self["pmpcfg0"] = 0x1F
         self["mtvec"], self["stvec"] = M_VECTOR, S_VECTOR
+        if "Smstateen" in self.hart.isa:
+            for i in range(4):
+                self[f"mstateen{i}"] = U64
         if "H" in self.hart.isa:
+            if "Ssstateen" in self.hart.isa:
+                for i in range(4):
+                    self[f"hstateen{i}"] = U64
             self["vstvec"] = VS_VECTOR
         self.hart.pc = CODE
         self.symbols: dict[str, int] = {}

@@ -55,6 +55,8 @@ def delegate(hart: Hart, medeleg: int, mideleg: int, isa: frozenset[str]) -> Non
     hart.write_csr(csr_number("mideleg"), mideleg)
     hart.write_csr(csr_number("mcounteren"), counters_of(isa))
     hart.write_csr(csr_number("menvcfg"), environment_of(isa))
+    if "Smstateen" in hart.isa:
+        hart.write_csr(csr_number("mstateen0"), field_mask("mstateen0", "ENVCFG"))
 
 
 class Hosted:
