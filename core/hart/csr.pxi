@@ -152,7 +152,7 @@ cdef void atp_write(HartState* h, u32 number, u64 value) noexcept nogil:
     field, and in vsatp written from HS-mode, only MODE keeps its value (manual: "satp", "vsatp", "hgatp")."""
     cdef u64 mode = (value & SATP_MODE) >> SATP_MODE_SHIFT
     if mode != MODE_BARE and (PAGING[0][mode].levels == 0 or mode > h.top_mode):
-        if number == CSR_SATP or h.virtual:
+        if number == CSR_SATP or (number == CSR_VSATP and h.virtual):
             return
         value = (value & ~<u64>SATP_MODE) | (h.csr[number] & SATP_MODE)
     csr_mask_write(h, number, value, h.csr_mask[number])

@@ -31,7 +31,11 @@ cdef inline int as_store(int cause) noexcept nogil:
 
 cdef int block_address(HartState* h, u64 va, int access, u64* hpa) noexcept nogil:
     """Translate the address of a cache block, which need not be its first byte: 0 and the block, or the cause.  Devices have no blocks."""
-    cdef int cause = data_address(h, h.data_context, va, 1, access, hpa)
+    cdef u64 block = va & ~<u64>(CACHE_BLOCK - 1)
+    cdef int cause
+    if watched(h, h.data_context.mode & CTX_V != 0, block, CACHE_BLOCK, TDATA1_STORE, &block):
+        return CAUSE_BREAKPOINT                 # "match as if they are stores", at any address of the block (Sdtrig, "Cache Operations")
+    cause = data_address(h, h.data_context, va, 1, access, hpa)
     if cause == 0:
         cause = data_address(h, h.data_context, va & ~<u64>(CACHE_BLOCK - 1), CACHE_BLOCK, access, hpa)
     if cause == 0 and not in_ram(h.mem, hpa[0], CACHE_BLOCK):

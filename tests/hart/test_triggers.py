@@ -175,6 +175,15 @@ class TestLoadsAndStores:
                 bench.hart.run(1)
                 assert bench.mode == "HS"
 
+    @pytest.mark.parametrize("source", ["cbo.zero (x6)", "cbo.clean (x6)", "cbo.flush (x6)", "cbo.inval (x6)"])
+    def test_cache_block_instructions_are_stores_to_the_whole_block(self, source: str) -> None:
+        for offset in (-1, 0, 63, 64):
+            bench = debugged(source, mode="M", x6=DATA + 20)
+            arm(bench, 0, DATA + offset, STORE | ANY_MODE)
+            traps = bench.hart.guest_traps
+            bench.hart.run(1)
+            assert (bench.hart.guest_traps > traps) == (0 <= offset < 64)
+
     def test_bytes_beside_the_access_do_not_count(self) -> None:
         for address in (DATA - 1, DATA + 4):
             bench = debugged("lw x5, 0(x6)", x6=DATA)
