@@ -93,7 +93,7 @@ STATE_ENABLE_0 = (Field("CONTEXT", 57, 57, "scontext and hcontext can be accesse
 
 
 def state_enables(number: int, name: str, level: str, extension: str) -> tuple[Csr, ...]:
-    """The four stateen registers of a level, from CSR `number` on: beyond 0 they have nothing to enable but each other."""
+    """The four stateen registers of a level, from CSR `number` on; beyond 0 they enable nothing but each other."""
     others = (Field("SE", 63, 63, "the stateen registers of this number can be accessed below", True),)
     return tuple(structured(number + i, f"{name}{i}", f"State that {level} may access, {i}",
                             *(others if i else STATE_ENABLE_0), extension=extension) for i in range(4))

@@ -31,7 +31,8 @@ SUPERVISOR_CSRS: tuple[Csr, ...] = (
     structured(0x106, "scounteren", "Counters that U-mode may read", *COUNTER_ENABLE, extension="S"),
     structured(0x10A, "senvcfg", "Environment of U-mode", *environment_fields("U-mode", full=False), extension="S"),
     # No user-level state that they could enable exists here.
-    *(plain(0x10C + i, f"sstateen{i}", f"State that U-mode may access, {i}", 0, extension="Ssstateen") for i in range(4)),
+    *(plain(0x10C + i, f"sstateen{i}", f"State that U-mode may access, {i}", 0, extension="Ssstateen")
+      for i in range(4)),
     plain(0x140, "sscratch", "Scratch register of S-mode", vs_twin="vsscratch", extension="S"),
     structured(0x141, "sepc", "Address to which sret returns", *EPC, vs_twin="vsepc", extension="S"),
     structured(0x142, "scause", "Cause of the trap into S-mode", *CAUSE, vs_twin="vscause", extension="S"),

@@ -146,8 +146,9 @@ class VsCsrs:
     """The hart's VS CSRs, and its own scounteren and senvcfg, for a guest in VS and VU (H, "Virtual Supervisor
     Registers")."""
 
-    def __init__(self, hart: Hart) -> None:
+    def __init__(self, hart: Hart, isa: frozenset[str]) -> None:
         self._hart = hart
+        self._absent_environment = BY_NAME["senvcfg"].absent_bits(isa)
         self._hvip = BY_NAME["hvip"].number
 
     def read(self, number: int) -> int:
@@ -155,7 +156,9 @@ class VsCsrs:
         return self._hart.read_csr(_TWINS[number])
 
     def write(self, number: int, value: int) -> None:
-        """Write the twin."""
+        """Write the twin. The hart's senvcfg may have fields that the guest's has not."""
+        if number == SENVCFG:
+            value &= ~self._absent_environment
         self._hart.write_csr(_TWINS[number], value)
 
     def set_pending(self, interrupt: int, level: bool) -> None:

@@ -40,8 +40,8 @@ HIDING: Final[Mapping[str, tuple[tuple[str, ...], str]]] = {
     "Zicbop": (_ALL, _HINT),
     "Sstc": (_ALL, "menvcfg.STCE and henvcfg.STCE: stimecmp traps"),
     "Svinval": (("deprivileged",), "its instructions trap"),
-    "Zicbom": (("deprivileged",), "menvcfg: cbo.inval, cbo.clean and cbo.flush trap; senvcfg is emulated"),
-    "Zicboz": (("deprivileged",), "menvcfg: cbo.zero traps; senvcfg is emulated"),
+    "Zicbom": (_ALL, "menvcfg: cbo.inval, cbo.clean and cbo.flush trap; hstateen0.ENVCFG: senvcfg does"),
+    "Zicboz": (_ALL, "menvcfg: cbo.zero traps; hstateen0.ENVCFG: senvcfg does"),
 } | dict.fromkeys((*_MACHINE_LEVEL, *_HYPERVISORS), (_ALL, "beneath the guest"))
 """Extension to the techniques that can hide it and how; bare needs none of this, its hart is built without."""
 

@@ -50,13 +50,15 @@ def test_hidden_extension_is_illegal_alike_under_every_technique(name: str) -> N
         "Zihintpause": ["pause"],
         "Zihintntl": ["ntl.all"],
         "Zicbop": ["prefetch.r 0(zero)"],
+        "Zicbom": ["la a0, user", "cbo.clean (a0)", "cbo.inval (a0)"],
+        "Zicboz": ["li a0, 0x80400000", "cbo.zero (a0)"],
     }[name]
     isa = without(GUEST_ISA, name)
     source = _COUNTS_ILLEGAL.format(instructions="\n".join(instructions))
     whole = [vm.hart.read_gpr(8) for vm in assert_equivalent(source, 120)]
     less = [vm.hart.read_gpr(8) for vm in assert_equivalent(source, 120, isa=isa)]
     assert len(set(whole)) == len(set(less)) == 1
-    assert (less[0] > whole[0]) == (name in ("Zicntr", "Zihpm"))
+    assert (less[0] > whole[0]) == (name in ("Zicntr", "Zihpm", "Zicbom", "Zicboz"))
 
 
 @pytest.mark.parametrize("technique", HOSTED)

@@ -41,7 +41,7 @@ class ShadowCsrs(VsCsrs):
     cleared."""
 
     def __init__(self, hart: Hart, isa: frozenset[str]) -> None:
-        super().__init__(hart)
+        super().__init__(hart, isa)
         self._isa = isa
         self.satp = 0
         self.is_stale = True
@@ -106,7 +106,7 @@ def enter_virtual(hart: Hart, isa: frozenset[str], hgatp: int, hstatus: int, hed
     hart.write_csr(csr_number("hedeleg"), hedeleg)
     hart.write_csr(csr_number("hideleg"), causes.HIDELEG_MASK)
     hart.write_csr(csr_number("henvcfg"), environment_of(isa) & ~_STCE)
-    hart.write_csr(csr_number("hstateen0"), field_mask("hstateen0", "ENVCFG"))
+    hart.write_csr(csr_number("hstateen0"), field_mask("hstateen0", "ENVCFG") if {"Zicbom", "Zicboz"} <= isa else 0)
     hart.write_csr(csr_number("hcounteren"), counters_of(isa) & ~NOT_OFFSET)
     hart.write_csr(csr_number("hstatus"), hart.read_csr(csr_number("hstatus")) & ~(VTVM | VTW) | hstatus)
     hart.privilege = SUPERVISOR  # V=1 is for modes below M, where the hart begins

@@ -36,7 +36,7 @@ class TwoStage(Hosted):
 
     def __init__(self, vm: Vm) -> None:
         super().__init__(vm)
-        self.csrs: VsCsrs = VsCsrs(vm.hart)
+        self.csrs: VsCsrs = VsCsrs(vm.hart, vm.config.isa)
         self.gstage = GStage(vm.hart.memory, vm.frames, vm.ram.base + vm.ram.size)
 
     def own_handlers(self) -> dict[int, ExitHandler]:
