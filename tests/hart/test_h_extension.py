@@ -70,6 +70,8 @@ class TestCsrs:
     @pytest.mark.parametrize("name", [csr.name for csr in csrs.CSRS if csr.vs_twin and csr.name not in ("sie", "sip")])
     def test_what_has_a_vs_copy_is_not(self, name: str) -> None:
         bench = Bench(f"csrw {name}, x5\ncsrr x7, {name}", mode="VS")
+        for gates, value in (("menvcfg", 1 << 63), ("henvcfg", 1 << 63), ("mcounteren", 2), ("hcounteren", 2)):
+            bench[gates] = value  # stimecmp's
         host = bench[name]
         bench.set(x5=1 << 18 if name == "sstatus" else 4)
         bench.hart.run(2)
