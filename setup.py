@@ -32,7 +32,8 @@ DIRECTIVES = {
     "initializedcheck": False,
 }
 # The threaded interpreter's tail calls become jumps only at -O2; guest arithmetic wraps; RAM is read at every width.
-COMPILE_FLAGS = ["-O2", "-g1", "-fno-strict-aliasing", "-fwrapv"]
+# Guest floating point must be neither contracted nor, by way of errno, a call.
+COMPILE_FLAGS = ["-O2", "-g1", "-fno-strict-aliasing", "-fwrapv", "-ffp-contract=off", "-fno-math-errno"]
 
 # A build backend does not put the project on sys.path, and the build reads its ISA tables.
 sys.path.insert(0, str(ROOT))

@@ -88,7 +88,9 @@ cdef bint op_place(HartState* h, Op* op, u32 bits, u64 offset) noexcept nogil:
     op.rd = d.rd if d.rd else SINK
     op.rs1 = d.rs1
     op.rs2 = d.rs2
-    if d.op == OP_AUIPC:
+    if WORK[d.op]:
+        float_place(op, d.op)
+    elif d.op == OP_AUIPC:
         relative = <i64>d.imm + <i64>offset
         if relative == <i32>relative:
             op.imm = <i32>relative

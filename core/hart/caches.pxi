@@ -91,6 +91,7 @@ cdef void contexts_update(HartState* h) noexcept nogil:
                         (status & MSTATUS_MPV) != 0 and (status & MSTATUS_MPP) != MSTATUS_MPP)
     h.data_context = c
     h.tlb = c.tlb
+    float_update(h)
 
 
 cdef void hart_flush(HartState* h) noexcept nogil:

@@ -33,6 +33,8 @@ cdef int csr_check(HartState* h, u32 number, bint write) noexcept nogil:
         return CSR_ILLEGAL
     if number >> 8 == CSR_CYCLE >> 8:
         return counter_check(h, number)
+    if is_float_csr(number) and not h.float_on:
+        return CSR_ILLEGAL
     if h.privilege == M_MODE:
         return CSR_OK
     if owner == 3:
@@ -121,6 +123,8 @@ cdef u64 csr_read(HartState* h, u32 number, u64 steps) noexcept nogil:
         return h.hart_id
     if (number >= CSR_TDATA1 and number <= CSR_TDATA3) or number == CSR_HCONTEXT:
         return trigger_read(h, number)
+    if number == CSR_FCSR:
+        return fcsr_read(h)
     return h.csr[number]
 
 
@@ -164,6 +168,7 @@ cdef void status_write(HartState* h, u64 value, u64 mask) noexcept nogil:
     if mask & MSTATUS_MPP and (value & MSTATUS_MPP) >> MSTATUS_MPP_SHIFT == 2:
         mask &= ~<u64>MSTATUS_MPP
     csr_mask_write(h, CSR_MSTATUS, value, mask)
+    h.csr[CSR_MSTATUS] = with_dirt(h.csr[CSR_MSTATUS])
     h.irq_check = True
     contexts_update(h)
 
@@ -177,10 +182,13 @@ cdef void csr_write(HartState* h, u32 number, u64 value, u64 steps_after) noexce
         status_write(h, value, mask)
     elif number == CSR_VSSTATUS:
         csr_mask_write(h, number, value, mask)
+        h.csr[number] = with_dirt(h.csr[number])
         h.irq_check = True
         contexts_update(h)
     elif number == CSR_SATP or number == CSR_VSATP or number == CSR_HGATP:
         atp_write(h, number, value)
+    elif is_float_csr(number):
+        float_csr_write(h, number, value)
     elif number >= CSR_PMPCFG0 and number < CSR_PMPADDR0 + PMP_ENTRIES:
         pmp_write(h, number, value)
     elif number == CSR_MSECCFG:
@@ -259,6 +267,8 @@ cdef void csr_access(HartState* h, Op* ip, i64 left, bint reads, int how, u64 op
             value = h.csr[CSR_MIP] | h.csr[CSR_HVIP] if number == CSR_MIP else old
             operand = value | operand if how == 1 else value & ~operand
         csr_write(h, number, operand, steps + 1)
+        if is_float_csr(number):
+            float_dirty(h)
     if reads:
         h.x[ip.rd] = old
     if h.irq_check or data != h.data_context or epoch != h.fetch_epoch:

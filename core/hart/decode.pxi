@@ -4,7 +4,7 @@ cdef enum:
     MAX_ROWS = 512
     MAX_FORMATS = 96
     MAX_PIECES = 10
-    MAX_BUCKET = 128
+    MAX_BUCKET = 192
 
 cdef struct Decoded:
     i32 op
@@ -36,6 +36,7 @@ cdef struct Bucket:             # rows that can match, most specific first, by t
 cdef Row ROWS[MAX_ROWS]
 cdef int N_ROWS = 0
 cdef Operand FORMATS[MAX_FORMATS][4]       # rd, rs1, rs2, imm
+cdef u8 FORMAT_ROUNDS[MAX_FORMATS]         # bits 2:0 of imm are a rounding mode
 cdef Bucket WORDS[256]                     # by opcode and funct3
 cdef Bucket HALVES[32]                     # by quadrant and funct3
 cdef u32 ROW_MATCH[N_OPS]
@@ -77,7 +78,7 @@ cdef bint decode(HartState* h, u32 bits, Decoded* d) noexcept nogil:
             d.rs1 = <u8>extract(&FORMATS[row.form][1], bits)
             d.rs2 = <u8>extract(&FORMATS[row.form][2], bits)
             d.imm = extract(&FORMATS[row.form][3], bits)
-            return True
+            return not FORMAT_ROUNDS[row.form] or not 5 <= d.imm & 7 <= 6
     return False
 
 
@@ -138,6 +139,12 @@ cdef int load_tables() except -1:
                 operand.source[j] = source
                 operand.width[j] = width
                 operand.target[j] = target
+    for i, (rd, rs1, rs2) in enumerate(hart_tables.float_operands()):
+        FORMATS[i][0].constant += F_BASE if rd else 0
+        FORMATS[i][1].constant += F_BASE if rs1 else 0
+        FORMATS[i][2].constant += F_BASE if rs2 else 0
+    for i, rounds in enumerate(hart_tables.rounding_formats()):
+        FORMAT_ROUNDS[i] = rounds
     for row in hart_tables.op_rows():
         ROW_MATCH[row[2]] = row[0]
         add_row(row)

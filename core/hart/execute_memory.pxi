@@ -3,12 +3,15 @@
 
 cdef enum:                      # kinds of load: log2 of the size, and whether to sign-extend
     SIGNED = 8
+    FLOATING = 16               # to a floating-point register: NaN-boxed
 
 
 cdef inline u64 extended(u64 value, int kind) noexcept nogil:
     if kind == (0 | SIGNED): return <u64><i64><i8>value
     if kind == (1 | SIGNED): return <u64><i64><i16>value
     if kind == (2 | SIGNED): return <u64><i64><i32>value
+    if kind == (1 | FLOATING): return value | EVERY_BIT << 16
+    if kind == (2 | FLOATING): return value | EVERY_BIT << 32
     return value
 
 
@@ -68,6 +71,8 @@ cdef SLOW load_slow(HartState* h, Op* ip, i64 left, u64 va, int kind, Context* c
     if first < size:
         memcpy(<u8*>&value + first, host(h.mem, second), size - first)
     h.x[ip.rd] = extended(value, kind)
+    if kind & FLOATING:
+        float_dirty(h)
     advance(h, ip, left)
 
 

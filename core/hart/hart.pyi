@@ -92,6 +92,11 @@ class Hart:
     def write_gpr(self, index: int, value: int) -> None: ...    # x0 stays 0; value is taken modulo 2**64
     def read_gprs(self) -> tuple[int, ...]: ...                 # 32 values
     def write_gprs(self, values: Sequence[int]) -> None: ...
+    def read_fpr(self, index: int) -> int: ...                 # 64 bits, narrower values NaN-boxed
+    def write_fpr(self, index: int, value: int) -> None: ...    # as a debugger does: FS does not change
+    def read_fprs(self) -> tuple[int, ...]: ...                 # 32 values
+    def write_fprs(self, values: Sequence[int]) -> None: ...
+    host_float: bool      # the host's arithmetic may stand in where it cannot differ; False: never. Same results.
     def read_csr(self, number: int) -> int:
         """The CSR's value as the mode that owns the number sees it: no permission check, no effect.
 

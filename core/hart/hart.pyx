@@ -5,7 +5,7 @@ One translation unit, in parts: the hot path must not cross a module's border.  
 
 cimport cython
 
-from ..isa import codegen, extensions, hart_tables, paging
+from ..isa import codegen, extensions, hart_tables, paging, rows_float
 
 include "isa_constants.pxi"
 include "state.pxi"
@@ -22,15 +22,23 @@ include "traps.pxi"
 include "envcfg.pxi"
 include "triggers.pxi"
 include "stateen.pxi"
+include "float_state.pxi"
 include "csr.pxi"
 include "execute_integer.pxi"
 include "execute_memory.pxi"
 include "execute_bits.pxi"
 include "execute_blocks.pxi"
+include "softfloat.pxi"
+include "softfloat_convert.pxi"
+include "execute_float.pxi"
+include "execute_float_host.pxi"
 include "execute_system.pxi"
 include "handlers.pxi"
+include "handlers_float.pxi"
 include "run.pxi"
+include "exit.pxi"
 include "interface.pxi"
 
 load_tables()
 bind_handlers()
+bind_float_handlers()

@@ -11,53 +11,6 @@ DEFAULT_STEPS_PER_TICK = 10
 
 
 @cython.final
-@cython.freelist(8)
-cdef class Exit:
-    cdef readonly int reason
-    cdef readonly u64 cause
-    cdef readonly bint is_interrupt
-    cdef readonly u64 pc
-    cdef readonly u64 tval
-    cdef readonly u64 gpa
-    cdef readonly u64 tinst
-    cdef readonly u64 insn
-    cdef readonly u64 address
-    cdef readonly u64 size
-    cdef readonly bint is_store
-    cdef readonly u64 value
-    cdef readonly u64 steps
-    cdef readonly u64 target
-
-    def __repr__(self):
-        name = ("budget", "trap", "mmio", "wfi", "breakpoint")[self.reason]
-        facts = {"trap": f" cause={self.cause} interrupt={self.is_interrupt} tval={self.tval:#x} insn={self.insn:#x}",
-                 "mmio": f" address={self.address:#x} size={self.size} store={self.is_store}"}.get(name, "")
-        return f"<Exit {name} pc={self.pc:#x} steps={self.steps}{facts}>"
-
-
-cdef Exit make_exit(HartState* h, int reason):
-    cdef Exit e = Exit.__new__(Exit)
-    e.reason = reason
-    e.pc = h.pc
-    e.steps = h.steps
-    if reason == REASON_TRAP:
-        e.cause = h.fault_cause
-        e.is_interrupt = h.fault_interrupt
-        e.tval = h.fault_tval
-        e.gpa = h.fault_gpa if h.fault_guest else 0
-        e.tinst = h.fault_tinst if h.has_h else 0
-        e.insn = h.fault_insn
-        e.target = h.fault_target
-    elif reason == REASON_MMIO:
-        e.address = h.mmio_address
-        e.size = h.mmio_size
-        e.is_store = h.mmio_store
-        e.value = h.mmio_value
-        e.insn = h.fault_insn
-    return e
-
-
-@cython.final
 @cython.no_gc                   # it refers to its Memory only, which refers to nothing: no cycle runs through it
 cdef class Hart:
     cdef HartState* state
@@ -98,6 +51,7 @@ cdef class Hart:
         h.top_mode = paging.top_mode(isa)
         h.hosts = hosts
         h.steps_per_tick = steps_per_tick
+        h.host_float = True
         h.stale = tlb == "stale"
         h.mtimecmp = EVERY_BIT
         h.reservation = EVERY_BIT
@@ -166,8 +120,10 @@ cdef class Hart:
             raise ValueError("complete_mmio answers the last EXIT_MMIO; there is none")
         self.mmio_waits = False
         if not h.mmio_store:
-            kind = trailing_zeros(h.mmio_size) | (SIGNED if h.mmio_signed else 0)
+            kind = trailing_zeros(h.mmio_size) | (SIGNED if h.mmio_signed else 0) | (FLOATING if h.mmio_rd >= F_BASE else 0)
             h.x[h.mmio_rd] = extended(value & (EVERY_BIT >> (64 - 8 * h.mmio_size)), kind)
+            if kind & FLOATING:
+                float_dirty(h)
         h.pc += h.mmio_length
         h.steps += 1
         self.clock_moved()
@@ -301,6 +257,35 @@ cdef class Hart:
             raise ValueError(f"there are 32 registers, not {len(values)}")
         for index, value in enumerate(values):
             self.write_gpr(index, value)
+
+    def read_fpr(self, int index):
+        if not 0 <= index < 32:
+            raise IndexError(f"floating-point registers are f0 to f31, not f{index}")
+        return self.state.x[F_BASE + index]
+
+    def write_fpr(self, int index, value):
+        if not 0 <= index < 32:
+            raise IndexError(f"floating-point registers are f0 to f31, not f{index}")
+        self.state.x[F_BASE + index] = value & 0xFFFFFFFFFFFFFFFF
+
+    def read_fprs(self):
+        cdef u64* x = self.state.x
+        return tuple([x[F_BASE + i] for i in range(32)])
+
+    def write_fprs(self, values):
+        if len(values) != 32:
+            raise ValueError(f"there are 32 floating-point registers, not {len(values)}")
+        for index, value in enumerate(values):
+            self.write_fpr(index, value)
+
+    @property
+    def host_float(self):
+        return self.state.host_float
+
+    @host_float.setter
+    def host_float(self, value):
+        self.state.host_float = value
+        float_update(self.state)
 
     def read_csr(self, int number):
         cdef HartState* h = self.state

@@ -43,6 +43,8 @@ cdef int run_loop(HartState* h) noexcept nogil:
     set_stop(h, now)
     timer_update(h)
     guard_reservations(h)
+    h.host_fit = host_is_ieee()
+    float_update(h)
     h.irq_check = True              # an interrupt that its host left pending is told again
     h.link_from = NULL
     while True:

@@ -28,6 +28,7 @@ cdef enum:
     PAGE_SIZE = 4096
     OFFSET_MASK = 4095
     SINK = 32                   # x[SINK] swallows writes to x0
+    F_BASE = 64                 # x[F_BASE] is f0, and so on: an op names the registers of both files alike
     BLOCK_LIMIT = 62            # instructions in a block at most
     TLB_SIZE = 512              # entries per context, a power of two
     CONTEXTS = 24               # address-space contexts kept before the least recently used is dropped
@@ -138,7 +139,7 @@ cdef struct Jump:
     u64 pad
 
 cdef struct HartState:
-    u64 x[33]
+    u64 x[96]                   # the integer registers, the sink, and from F_BASE on the floating-point registers
     TlbEntry* tlb               # the data context's
     u64 fetch_epoch             # the fetch context's
     Jump* jump
@@ -156,6 +157,12 @@ cdef struct HartState:
     u64 top_mode                # the largest MODE of satp, vsatp and hgatp
     bint stale
     bint waiting
+    bint float_on               # see float_state.pxi
+    bint float_ready
+    bint float_fast
+    bint host_float             # the host's arithmetic may be used,
+    bint host_fit               # and it rounds as it should
+    u32 raised                  # flags of the operation at hand
     u64 hosts
     u64 hart_id
     # clocks

@@ -76,11 +76,11 @@ cdef u64 transformed(HartState* h) noexcept nogil:
         return 0
     result = ROW_MATCH[d.op]
     address = h.x[d.rs1]
-    if result & 0x7F == 0x03:           # loads keep rd, stores rs2; their immediates read as zero
-        result |= <u64>d.rd << 7
+    if result & 0x7F in (0x03, 0x07):   # loads keep rd, stores rs2; their immediates read as zero
+        result |= <u64>(d.rd & 31) << 7
         address += <u64>d.imm
-    elif result & 0x7F == 0x23:
-        result |= <u64>d.rs2 << 20
+    elif result & 0x7F in (0x23, 0x27):
+        result |= <u64>(d.rs2 & 31) << 20
         address += <u64>d.imm
     else:                               # AMO, LR, SC, HLV, HSV: everything but rs1
         result = bits & ~(<u64>31 << 15)

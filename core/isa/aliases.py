@@ -15,6 +15,7 @@ class Alias:
     """`name` with the operands `syntax` stands for instruction `row` with the operands in `fixed` set to those values.
 
     The `syntax` is written as in the instruction table. `is_shown`: the disassembler prefers it to the plain form.
+    `is_doubled`: rs2 is the same register as rs1.
     """
 
     name: str
@@ -22,10 +23,21 @@ class Alias:
     row: str
     fixed: Mapping[str, int] = field(default_factory=dict)
     is_shown: bool = True
+    is_doubled: bool = False
 
 
-def _alias(name: str, syntax: str, row: str, *, is_shown: bool = True, **fixed: int) -> Alias:
-    return Alias(name, syntax, row, fixed, is_shown)
+def _alias(name: str, syntax: str, row: str, *, is_shown: bool = True, is_doubled: bool = False, **fixed: int) -> Alias:
+    return Alias(name, syntax, row, fixed, is_shown, is_doubled)
+
+
+def _float_aliases(letter: str) -> tuple[Alias, ...]:
+    return (
+        _alias(f"fmv.{letter}", "rd, rs1", f"fsgnj.{letter}", is_doubled=True),
+        _alias(f"fneg.{letter}", "rd, rs1", f"fsgnjn.{letter}", is_doubled=True),
+        _alias(f"fabs.{letter}", "rd, rs1", f"fsgnjx.{letter}", is_doubled=True),
+        _alias(f"fgt.{letter}", "rd, rs2, rs1", f"flt.{letter}", is_shown=False),
+        _alias(f"fge.{letter}", "rd, rs2, rs1", f"fle.{letter}", is_shown=False),
+    )
 
 
 ALIASES: tuple[Alias, ...] = (
@@ -77,6 +89,20 @@ ALIASES: tuple[Alias, ...] = (
     _alias("csrs", "csr, zimm", "csrrsi", is_shown=False, rd=0),
     _alias("csrc", "csr, zimm", "csrrci", is_shown=False, rd=0),
     _alias("unimp", "", "csrrw", rd=0, rs1=0, imm=0xC00),
+    *_float_aliases("s"), *_float_aliases("d"),
+    _alias("frflags", "rd", "csrrs", rs1=0, imm=1),
+    _alias("fsflags", "rs1", "csrrw", rd=0, imm=1),
+    _alias("fsflags", "rd, rs1", "csrrw", imm=1),
+    _alias("fsflagsi", "zimm", "csrrwi", rd=0, imm=1),
+    _alias("fsflagsi", "rd, zimm", "csrrwi", imm=1),
+    _alias("frrm", "rd", "csrrs", rs1=0, imm=2),
+    _alias("fsrm", "rs1", "csrrw", rd=0, imm=2),
+    _alias("fsrm", "rd, rs1", "csrrw", imm=2),
+    _alias("fsrmi", "zimm", "csrrwi", rd=0, imm=2),
+    _alias("fsrmi", "rd, zimm", "csrrwi", imm=2),
+    _alias("frcsr", "rd", "csrrs", rs1=0, imm=3),
+    _alias("fscsr", "rs1", "csrrw", rd=0, imm=3),
+    _alias("fscsr", "rd, rs1", "csrrw", imm=3),
     _alias("sfence.vma", "", "sfence.vma", rs1=0, rs2=0),
     _alias("sfence.vma", "rs1", "sfence.vma", rs2=0),
     _alias("hfence.vvma", "", "hfence.vvma", rs1=0, rs2=0),

@@ -17,7 +17,7 @@ class Mismatch(SourceError):
 
 
 class Token(NamedTuple):
-    """A piece of source: `kind` is string, char, number, local (1f), name, modifier (%hi) or op."""
+    """A piece of source: `kind` is string, char, float, number, local (1f), name, modifier (%hi) or op."""
 
     kind: str
     text: str
@@ -31,6 +31,7 @@ _TOKEN = re.compile(r"""
   | (?P<separator>;)
   | (?P<string>"(?:\\.|[^"\\\n])*")
   | (?P<char>'(?:\\.|[^'\\\n])')
+  | (?P<float>0[xX][0-9a-fA-F]+(?:\.[0-9a-fA-F]*)?[pP][-+]?\d+|\d+\.\d+(?:[eE][-+]?\d+)?)
   | (?P<local>\d+[bf](?![\w]))
   | (?P<number>0[xX][0-9a-fA-F]+|0[bB][01]+|\d+)
   | (?P<name>[A-Za-z_.$][\w.$]*)

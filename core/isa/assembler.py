@@ -19,7 +19,7 @@ from .asm_source import Cursor, Mismatch, SourceError, Statement, statements
 from .disassembler import ORDERING_SUFFIX
 from .expansions import RA, T1, jump_far, load_address, load_immediate
 from .instructions import BY_NAME, INSTRUCTIONS
-from .registers import NUMBER
+from .registers import FLOAT_NUMBER, NUMBER
 from .row import Instruction
 
 
@@ -36,11 +36,12 @@ class Program:
 
 @dataclass(frozen=True, slots=True)
 class _Shape:
-    """One way to write a mnemonic's operands, the row it makes, and the operands that are given."""
+    """One way to write a mnemonic's operands, the row it makes, operands that are given, whether rs2 repeats rs1."""
 
     syntax: str
     row: Instruction
     fixed: Mapping[str, int]
+    is_doubled: bool = False
 
 
 def _shapes() -> dict[str, list[_Shape]]:
@@ -52,7 +53,8 @@ def _shapes() -> dict[str, list[_Shape]]:
         else:
             shapes[row.name] = [_Shape(row.syntax, row, {})]
     for alias in ALIASES:
-        shapes.setdefault(alias.name, []).append(_Shape(alias.syntax, BY_NAME[alias.row], alias.fixed))
+        shape = _Shape(alias.syntax, BY_NAME[alias.row], alias.fixed, alias.is_doubled)
+        shapes.setdefault(alias.name, []).append(shape)
     return shapes
 
 
@@ -211,7 +213,7 @@ class Pass:
     def _check_name(self, name: str) -> None:
         if name == ".":
             raise SourceError("'.' is the current address; .org and .space move it")
-        if name in NUMBER:
+        if name in NUMBER or name in FLOAT_NUMBER:
             raise SourceError(f"'{name}' is a register's name; a symbol needs another")
         if name in self._labels:
             raise SourceError(f"'{name}' is already a label; each is defined once")
@@ -266,13 +268,15 @@ class Pass:
         for shape in shapes:
             cursor.position = start
             try:
-                values = read_operands(shape.syntax, cursor, self, self.pc)
+                values = read_operands(shape.syntax, shape.row.format, cursor, self, self.pc)
             except Mismatch as error:
                 if cursor.position > furthest:
                     furthest, problem = cursor.position, str(error)
                 continue
             if self.earlier is None:
                 return bytes(shape.row.length)
+            if shape.is_doubled:
+                values["rs2"] = values["rs1"]
             insn = encode(shape.row, {**_implied(shape.row), **values, **shape.fixed})
             return insn.to_bytes(shape.row.length, "little")
         usage = " or ".join(dict.fromkeys(f"{name} {shape.syntax}".strip() for shape in shapes))
@@ -280,5 +284,7 @@ class Pass:
 
 
 def _implied(row: Instruction) -> dict[str, int]:
-    """The operands whose value no bit decides; `encode` then checks what was written against them."""
-    return {name: field.constant for name, field in row.format.operands.items() if not field.pieces}
+    """The operands whose value no bit decides, which `encode` checks what was written against; and the defaults."""
+    operands = row.format.operands
+    implied = {name: field.constant for name, field in operands.items() if not field.pieces}
+    return implied | {name: field.default for name, field in operands.items() if field.default is not None}

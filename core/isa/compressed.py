@@ -1,8 +1,8 @@
-"""The compressed instructions of RV64C without F and D (unprivileged manual, "RVC Instruction Set Listings").
+"""The compressed instructions of RV64C (unprivileged manual, "RVC Instruction Set Listings"); c.fld and its kin need D.
 
 Reserved encodings are data: `nonzero` names the operand that must not be zero. The hints (c.addi with rd or imm 0;
 c.li, c.lui, c.mv, c.add and c.slli with rd 0; shifts by 0) execute as what they expand to, which changes nothing. The
-halfwords of c.fld, c.fsd, c.fldsp and c.fsdsp have no row until D has, so they are illegal; so is the zero halfword.
+zero halfword is illegal.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from .formats import (
     CB_ANDI,
     CB_SHIFT,
     CI,
+    CI_FLDSP,
     CI_LDSP,
     CI_LI,
     CI_LUI,
@@ -22,19 +23,23 @@ from .formats import (
     CIW,
     CJ,
     CL_D,
+    CL_FD,
     CL_W,
     CR_ADD,
     CR_JALR,
     CR_JR,
     CR_MV,
     CS_D,
+    CS_FD,
     CS_W,
     CSS_D,
+    CSS_FD,
     CSS_W,
     NONE,
     Format,
 )
-from .row import UNPRIVILEGED, Instruction
+from .row import UNPRIVILEGED, Instruction, Privilege
+from .rows_float import FLOAT_LOAD_STORE
 
 _FUNCT3 = 0xE003
 _FUNCT3_RD = 0xEF83  # bits 11:7 fixed too
@@ -45,8 +50,9 @@ _FUNCT6_FUNCT2 = 0xFC63
 _EXACT = 0xFFFF
 
 
-def _row(name: str, form: Format, match: int, mask: int, syntax: str, expands: str, nonzero: str = "") -> Instruction:
-    return Instruction(name, form, match, mask, "Zca", syntax, UNPRIVILEGED, expands, nonzero)
+def _row(name: str, form: Format, match: int, mask: int, syntax: str, expands: str, nonzero: str = "",
+         extension: str = "Zca", privilege: Privilege = UNPRIVILEGED) -> Instruction:
+    return Instruction(name, form, match, mask, extension, syntax, privilege, expands, nonzero)
 
 
 C_ROWS: tuple[Instruction, ...] = (
@@ -83,4 +89,8 @@ C_ROWS: tuple[Instruction, ...] = (
     _row("c.add", CR_ADD, 0x9002, _FUNCT4, "rd, rs2", "add", nonzero="rs2"),
     _row("c.swsp", CSS_W, 0xC002, _FUNCT3, "rs2, imm(rs1)", "sw"),
     _row("c.sdsp", CSS_D, 0xE002, _FUNCT3, "rs2, imm(rs1)", "sd"),
+    _row("c.fld", CL_FD, 0x2000, _FUNCT3, "rd, imm(rs1)", "fld", extension="Zcd", privilege=FLOAT_LOAD_STORE),
+    _row("c.fsd", CS_FD, 0xA000, _FUNCT3, "rs2, imm(rs1)", "fsd", extension="Zcd", privilege=FLOAT_LOAD_STORE),
+    _row("c.fldsp", CI_FLDSP, 0x2002, _FUNCT3, "rd, imm(rs1)", "fld", extension="Zcd", privilege=FLOAT_LOAD_STORE),
+    _row("c.fsdsp", CSS_FD, 0xA002, _FUNCT3, "rs2, imm(rs1)", "fsd", extension="Zcd", privilege=FLOAT_LOAD_STORE),
 )

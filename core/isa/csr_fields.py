@@ -12,8 +12,9 @@ UXL_64 = 2
 def status_fields(machine: bool) -> tuple[Field, ...]:
     """The fields of sstatus and vsstatus, and for `machine` those of mstatus, from bit 0 up.
 
-    FS, VS, XS and SD are read-only zero while there is no floating-point or vector unit, the endianness bits because
-    this hart is little-endian only, SXL and UXL because it is 64-bit only.
+    VS and XS are read-only zero while there is no vector unit, the endianness bits because this hart is little-endian
+    only; SXL and UXL are read-only because it is 64-bit only. FS is writable without F too, as the manual allows: so a
+    guest whose hypervisor hides F by its own FS finds what it would find on a hart without. SD follows from FS.
     """
     fields = [
         Field("SIE", 1, 1, "S-mode takes interrupts", True),
@@ -24,7 +25,7 @@ def status_fields(machine: bool) -> tuple[Field, ...]:
         Field("SPP", 8, 8, "mode before the trap into S-mode: 0 user, 1 supervisor", True),
         Field("VS", 10, 9, "vector unit state: off, initial, clean, dirty"),
         Field("MPP", 12, 11, "mode before the trap into M-mode: 0 user, 1 supervisor, 3 machine", True),
-        Field("FS", 14, 13, "floating-point unit state: off, initial, clean, dirty"),
+        Field("FS", 14, 13, "floating-point unit state: off, initial, clean, dirty", True),
         Field("XS", 16, 15, "state of other user extensions"),
         Field("MPRV", 17, 17, "loads and stores act with the privilege of MPP", True),
         Field("SUM", 18, 18, "S-mode may load and store user pages", True),

@@ -1,9 +1,9 @@
-"""The supervisor-level CSRs and the user counters (privileged manual, "Supervisor-Level ISA"; Zicntr and Zihpm)."""
+"""The supervisor-level and the user CSRs (privileged manual, "Supervisor-Level ISA"; Zicntr, Zihpm, F)."""
 
 from __future__ import annotations
 
 from . import causes
-from .csr import XLEN_MASK, Csr, plain, structured
+from .csr import XLEN_MASK, Csr, Field, plain, structured
 from .csr_fields import (
     CAUSE,
     COUNTER_ENABLE,
@@ -45,7 +45,18 @@ SUPERVISOR_CSRS: tuple[Csr, ...] = (
                extension="S"),
 )
 
+_FLAGS = (Field("NX", 0, 0, "inexact", True),
+          Field("UF", 1, 1, "underflow", True),
+          Field("OF", 2, 2, "overflow", True),
+          Field("DZ", 3, 3, "division by zero", True),
+          Field("NV", 4, 4, "invalid operation", True))
+
 USER_CSRS: tuple[Csr, ...] = (
+    structured(0x001, "fflags", "Floating-point exceptions accrued", *_FLAGS, extension="F"),
+    structured(0x002, "frm", "Floating-point dynamic rounding mode",
+               Field("RM", 2, 0, "rne, rtz, rdn, rup, rmm; above that reserved", True), extension="F"),
+    structured(0x003, "fcsr", "Floating-point control and status", *_FLAGS,
+               Field("FRM", 7, 5, "dynamic rounding mode", True), extension="F"),
     plain(0xC00, "cycle", "Cycles", 0, extension="Zicntr"),
     plain(0xC01, "time", "Real-time counter", 0, extension="Zicntr"),
     plain(0xC02, "instret", "Instructions retired", 0, extension="Zicntr"),

@@ -13,7 +13,9 @@ from collections.abc import Mapping
 from . import csrs, registers
 from .aliases import ALIASES, Alias
 from .decoder import find_row, length
+from .formats import Format
 from .row import Instruction
+from .rows_float import FLI_CONSTANTS
 
 _ADDRESS_MASK = (1 << 64) - 1
 _OPERAND = re.compile(r"[a-z]\w*")
@@ -39,7 +41,11 @@ def disassemble(insn: int, pc: int = 0, *, aliases: bool = False, numeric: bool 
     mnemonic, syntax = row.name, row.syntax
     suffix = ORDERING_SUFFIX[values["aq"], values["rl"]] if "aq" in values else ""
     alias = _find_alias(row, values) if aliases else None
-    text = _text((alias.name if alias else mnemonic) + suffix, alias.syntax if alias else syntax, values, pc, numeric)
+    if "rm" in values and values["rm"] == row.format.operands["rm"].default:
+        syntax = syntax.removesuffix(", rm")
+    if alias:
+        mnemonic, syntax = alias.name, alias.syntax
+    text = _text(mnemonic + suffix, syntax, row.format, values, pc, numeric)
     if not _is_whole(insn, row, values):
         return f"{_raw(insn, size)} # {text}, with reserved bits set"
     return text
@@ -59,12 +65,13 @@ def _is_whole(insn: int, row: Instruction, values: Mapping[str, int]) -> bool:
     return insn & ~covered == 0
 
 
-_FACES = {"imm": frozenset({"target", "upper", "csr", "shamt"}), "rs1": frozenset({"zimm"})}
+_FACES = {"imm": frozenset({"target", "upper", "csr", "shamt", "constant"}), "rs1": frozenset({"zimm"})}
 
 
 def _find_alias(row: Instruction, values: Mapping[str, int]) -> Alias | None:
     fits = [alias for alias in _SHOWN.get(row.name, ())
-            if all(values[name] == value for name, value in alias.fixed.items())]
+            if all(values[name] == value for name, value in alias.fixed.items())
+            and not (alias.is_doubled and values["rs1"] != values["rs2"])]
     return max(fits, key=lambda alias: len(alias.fixed), default=None)
 
 
@@ -79,15 +86,14 @@ def _shown_aliases() -> dict[str, list[Alias]]:
 _SHOWN = _shown_aliases()
 
 
-def _text(mnemonic: str, syntax: str, values: Mapping[str, int], pc: int, numeric: bool) -> str:
+def _text(mnemonic: str, syntax: str, form: Format, values: Mapping[str, int], pc: int, numeric: bool) -> str:
     if not syntax:
         return mnemonic
-    names = registers.NUMERIC if numeric else registers.ABI
-    operands = _OPERAND.sub(lambda match: _operand(match.group(), values, pc, names), syntax.replace(", ", ","))
+    operands = _OPERAND.sub(lambda match: _operand(match.group(), form, values, pc, numeric), syntax.replace(", ", ","))
     return f"{mnemonic} {operands}"
 
 
-def _operand(name: str, values: Mapping[str, int], pc: int, names: tuple[str, ...]) -> str:
+def _operand(name: str, form: Format, values: Mapping[str, int], pc: int, numeric: bool) -> str:
     match name:
         case "imm":
             return str(values["imm"])
@@ -105,5 +111,23 @@ def _operand(name: str, values: Mapping[str, int], pc: int, names: tuple[str, ..
         case "pred" | "succ":
             bits = values[name]
             return "".join(letter for i, letter in enumerate(FENCE_LETTERS) if bits >> (3 - i) & 1) or "0"
+        case "rm":
+            return registers.ROUNDING_MODES[values["rm"]]
+        case "constant":
+            return _fli_text(FLI_CONSTANTS[values["imm"]])
         case _:
-            return names[values[name]]
+            return _register(values[name], form.operands[name].is_float, numeric)
+
+
+def _register(number: int, is_float: bool, numeric: bool) -> str:
+    if is_float:
+        return (registers.FLOAT_NUMERIC if numeric else registers.FLOAT_ABI)[number]
+    return (registers.NUMERIC if numeric else registers.ABI)[number]
+
+
+def _fli_text(value: float | str) -> str:
+    """As C's %a writes it, the way objdump shows fli's operand."""
+    if isinstance(value, str):
+        return value
+    significand, exponent = value.hex().split("p")
+    return f"{significand.rstrip('0').rstrip('.')}p{exponent}"

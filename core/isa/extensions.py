@@ -41,6 +41,8 @@ EXTENSIONS: tuple[Extension, ...] = (
     Extension("U", "user mode"),
     Extension("M", "multiplication and division", ("Zmmul",)),
     Extension("A", "atomic instructions", ("Zaamo", "Zalrsc")),
+    Extension("F", "single-precision floating point", ("Zicsr",)),
+    Extension("D", "double-precision floating point", ("F",)),
     Extension("C", "compressed instructions", ("Zca",)),
     Extension("B", "bit manipulation", ("Zba", "Zbb", "Zbs")),
     Extension("H", "the hypervisor: V=1, two-stage translation, hlv and hsv"),
@@ -58,6 +60,8 @@ EXTENSIONS: tuple[Extension, ...] = (
     Extension("Zmmul", "multiplication"),
     Extension("Zaamo", "atomic read-modify-write instructions"),
     Extension("Zalrsc", "load-reserved and store-conditional"),
+    Extension("Zfhmin", "half-precision loads, stores, moves and conversions", ("F",)),
+    Extension("Zfa", "additional floating-point instructions", ("F",)),
     Extension("Zacas", "atomic compare-and-swap", ("Zaamo",)),
     Extension("Zawrs", "waiting for a store to the reservation set", ("Zalrsc",)),
     Extension("Zba", "address generation"),
@@ -67,6 +71,7 @@ EXTENSIONS: tuple[Extension, ...] = (
     Extension("Zca", "compressed integer instructions"),
     Extension("Zcb", "more compressed instructions", ("Zca",)),
     Extension("Zcmop", "compressed may-be-operations", ("Zca",)),
+    Extension("Zcd", "compressed double-precision loads and stores", ("Zca", "D")),
     _fact("Ziccif", "main memory is fetched atomically"),
     _fact("Ziccrse", "main memory supports forward progress of lr/sc"),
     _fact("Ziccamoa", "main memory supports all atomics of A"),
@@ -156,6 +161,8 @@ def without(isa: frozenset[str], *names: str) -> frozenset[str]:
     while True:
         more = {row.name for row in EXTENSIONS if row.name not in gone and gone.intersection(row.implies)}
         if not more:
+            if "Zcd" in gone and "D" not in gone:
+                gone.add("C")           # with D, it is Zca and Zcd together
             return close(isa - gone)
         gone |= more
 

@@ -6,7 +6,8 @@ field is its pieces put together, sign-extended if `sign_bits` says so, plus `co
     value = sign_extend(sum(((insn >> src_lo) & ones(width)) << dst_lo), sign_bits) + constant
 
 A field without pieces is an implied operand: the x2 of c.lwsp, the x0 of c.j, the immediate 0 of c.jr.
-Operand names: rd, rs1, rs2 (register numbers) and imm are what executes; aq, rl, fm, pred, succ are shown only.
+Operand names: rd, rs1, rs2 (register numbers) and imm are what executes; aq, rl, fm, pred, succ are shown only, and so
+are rs3 and rm, which execute as parts of imm.
 """
 
 from __future__ import annotations
@@ -20,11 +21,16 @@ Piece = tuple[int, int, int]
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One operand: `pieces` of the instruction, sign-extended from `sign_bits` bits (0: unsigned), plus `constant`."""
+    """One operand: `pieces` of the instruction, sign-extended from `sign_bits` bits (0: unsigned), plus `constant`.
+
+    `is_float`: the number is that of a floating-point register. `default`: the value where assembly leaves it out.
+    """
 
     pieces: tuple[Piece, ...] = ()
     sign_bits: int = 0
     constant: int = 0
+    is_float: bool = False
+    default: int | None = None
 
     @property
     def source_mask(self) -> int:
@@ -92,12 +98,38 @@ LOAD_RESERVED = Format("lr", {"rd": RD, "rs1": RS1, "aq": Field(((26, 1, 0),)), 
 HLV = Format("hlv", {"rd": RD, "rs1": RS1})
 HSV = Format("hsv", {"rs1": RS1, "rs2": RS2})
 
+# Unprivileged manual, "F" extension. imm holds rm in bits 2:0 and rs3 in bits 7:3. Where the conversion is exact, the
+# assembler's rounding mode is rne (0), elsewhere dyn (7), as in GNU as.
+_FRD, _FRS1 = Field(((7, 5, 0),), is_float=True), Field(((15, 5, 0),), is_float=True)
+_FRS2, _FRS3 = Field(((20, 5, 0),), is_float=True), Field(((27, 5, 0),), is_float=True)
+_RM, _RM_EXACT = Field(((12, 3, 0),), default=7), Field(((12, 3, 0),), default=0)
+_IMM_RM = Field(((12, 3, 0),))
+
+FLOAD = Format("F-load", {"rd": _FRD, "rs1": RS1, "imm": IMM_I})
+FSTORE = Format("F-store", {"rs1": RS1, "rs2": _FRS2, "imm": IMM_S})
+F4 = Format("F4", {"rd": _FRD, "rs1": _FRS1, "rs2": _FRS2, "rs3": _FRS3, "rm": _RM,
+                   "imm": Field(((12, 3, 0), (27, 5, 3)))})
+F3 = Format("F3", {"rd": _FRD, "rs1": _FRS1, "rs2": _FRS2})
+F3_RM = Format("F3-rm", {"rd": _FRD, "rs1": _FRS1, "rs2": _FRS2, "rm": _RM, "imm": _IMM_RM})
+F2_RM = Format("F2-rm", {"rd": _FRD, "rs1": _FRS1, "rm": _RM, "imm": _IMM_RM})
+F2_EXACT = Format("F2-exact", {"rd": _FRD, "rs1": _FRS1, "rm": _RM_EXACT, "imm": _IMM_RM})
+F_COMPARE = Format("F-compare", {"rd": RD, "rs1": _FRS1, "rs2": _FRS2})
+F_TO_X = Format("F-to-x", {"rd": RD, "rs1": _FRS1})
+F_TO_X_RM = Format("F-to-x-rm", {"rd": RD, "rs1": _FRS1, "rm": _RM, "imm": _IMM_RM})
+F_TO_X_MODULAR = Format("F-to-x-modular", {"rd": RD, "rs1": _FRS1, "rm": _IMM_RM})
+X_TO_F = Format("x-to-F", {"rd": _FRD, "rs1": RS1})
+X_TO_F_RM = Format("x-to-F-rm", {"rd": _FRD, "rs1": RS1, "rm": _RM, "imm": _IMM_RM})
+X_TO_F_EXACT = Format("x-to-F-exact", {"rd": _FRD, "rs1": RS1, "rm": _RM_EXACT, "imm": _IMM_RM})
+FLI = Format("F-li", {"rd": _FRD, "imm": Field(((15, 5, 0),))})
+
 # Unprivileged manual, "C" extension, "Compressed Instruction Formats". Primed registers are x8-x15 in three bits.
 _X0, _X1, _X2 = Field(constant=0), Field(constant=1), Field(constant=2)
 _FULL = Field(((7, 5, 0),))
 _FULL_RS2 = Field(((2, 5, 0),))
 LOW = Field(((2, 3, 0),), constant=8)
 HIGH = Field(((7, 3, 0),), constant=8)
+_FULL_F, _FULL_F2 = Field(((7, 5, 0),), is_float=True), Field(((2, 5, 0),), is_float=True)
+_LOW_F = Field(((2, 3, 0),), constant=8, is_float=True)
 _IMM6 = Field(((2, 5, 0), (12, 1, 5)), sign_bits=6)
 _SHAMT6 = Field(((2, 5, 0), (12, 1, 5)))
 _OFFSET_W = Field(((6, 1, 2), (10, 3, 3), (5, 1, 6)))
@@ -130,3 +162,7 @@ CR_JR = Format("CR-jr", {"rd": _X0, "rs1": _FULL, "imm": Field()})
 CR_JALR = Format("CR-jalr", {"rd": _X1, "rs1": _FULL, "imm": Field()})
 CR_MV = Format("CR-mv", {"rd": _FULL, "rs1": _X0, "rs2": _FULL_RS2})
 CR_ADD = Format("CR-add", {"rd": _FULL, "rs1": _FULL, "rs2": _FULL_RS2})
+CL_FD = Format("CL-fd", {"rd": _LOW_F, "rs1": HIGH, "imm": _OFFSET_D})
+CS_FD = Format("CS-fd", {"rs1": HIGH, "rs2": _LOW_F, "imm": _OFFSET_D})
+CI_FLDSP = Format("CI-fldsp", {"rd": _FULL_F, "rs1": _X2, "imm": Field(((5, 2, 3), (12, 1, 5), (2, 3, 6)))})
+CSS_FD = Format("CSS-fd", {"rs1": _X2, "rs2": _FULL_F2, "imm": Field(((10, 3, 3), (7, 3, 6)))})

@@ -45,6 +45,18 @@ def format_rows() -> tuple[FormatRow, ...]:
         for operands in (form.operands for form in _formats()))
 
 
+def float_operands() -> tuple[tuple[bool, bool, bool], ...]:
+    """For each format, by format index: whether rd, rs1, rs2 are floating-point registers."""
+    return tuple(
+        (row.get("rd", Field()).is_float, row.get("rs1", Field()).is_float, row.get("rs2", Field()).is_float)
+        for row in (form.operands for form in _formats()))
+
+
+def rounding_formats() -> tuple[bool, ...]:
+    """For each format, by format index: whether bits 2:0 of imm are a rounding mode (RESERVED_ROUNDING)."""
+    return tuple("rm" in form.operands for form in _formats())
+
+
 DecodeRow = tuple[int, int, int, int, int, int]
 """match, mask, op id, format index, nonzero mask, extension id.
 
@@ -71,8 +83,8 @@ def compressed_rows() -> tuple[DecodeRow, ...]:
 
 
 def op_extensions() -> tuple[int, ...]:
-    """The extension id of each op id."""
-    return tuple(EXTENSION_ID[row.extension] for row in OPS)
+    """The extension id of each op id; of one that needs two, the second, since its decode row has the first."""
+    return tuple(EXTENSION_ID[row.needs or row.extension] for row in OPS)
 
 
 def op_names() -> tuple[str, ...]:

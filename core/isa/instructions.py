@@ -7,6 +7,7 @@ from .compressed_more import MORE_COMPRESSED_ROWS
 from .row import Instruction, Privilege, TrapRule
 from .rows_base import BASE_ROWS
 from .rows_bits import BIT_ROWS
+from .rows_float import FLOAT_ROWS
 from .rows_memory import MEMORY_ROWS
 from .rows_mop import MOP_ROWS
 from .rows_privileged import PRIVILEGED_ROWS
@@ -16,7 +17,7 @@ __all__ = ["BY_NAME", "COMPRESSED_ROWS", "INSTRUCTIONS", "OPS", "OP_BY_NAME", "I
 COMPRESSED_ROWS: tuple[Instruction, ...] = C_ROWS + MORE_COMPRESSED_ROWS
 
 INSTRUCTIONS: tuple[Instruction, ...] = (
-    BASE_ROWS + BIT_ROWS + MEMORY_ROWS + MOP_ROWS + PRIVILEGED_ROWS + COMPRESSED_ROWS)
+    BASE_ROWS + BIT_ROWS + MEMORY_ROWS + MOP_ROWS + PRIVILEGED_ROWS + FLOAT_ROWS + COMPRESSED_ROWS)
 """Every row."""
 
 OPS: tuple[Instruction, ...] = tuple(row for row in INSTRUCTIONS if not row.expands)

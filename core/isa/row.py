@@ -31,6 +31,9 @@ class Privilege:
     section: str
 
 
+RESERVED_ROUNDING = (5, 6)
+"""Values of rm that are no rounding mode: with one, an instruction is illegal (F, "Floating-Point Control …")."""
+
 ANY_MODE = ("M", "HS", "U", "VS", "VU")
 UNPRIVILEGED = Privilege(ANY_MODE, (), "")
 
@@ -43,11 +46,12 @@ class Instruction:
 
     `syntax` lists the operands as assembly writes them: rd, rs1, rs2, imm; the imm's other faces `target` (pc + imm),
     `upper` (imm >> 12, 20 bits unsigned), `csr` (a CSR's name), `shamt`; `zimm` (the number in the rs1 field); and
-    pred, succ for fence.
+    pred, succ for fence; rs3, and rm, which may be left out if it has a default; `constant` (one of fli's).
 
     `expands` names the 32-bit instruction that a compressed one, or a special case such as pause, stands for ("" if it
     stands for itself); its operands carry the names of that instruction's. `nonzero` names an operand whose raw bits
     must not all be zero: with zero bits the encoding is not this instruction (mostly it is reserved, hence illegal).
+    `needs` names a second extension without which the instruction does not exist.
     """
 
     name: str
@@ -59,6 +63,7 @@ class Instruction:
     privilege: Privilege = UNPRIVILEGED
     expands: str = ""
     nonzero: str = ""
+    needs: str = ""
 
     @property
     def length(self) -> int:
@@ -72,4 +77,6 @@ class Instruction:
 
     def matches(self, insn: int) -> bool:
         """Whether the bits `insn` encode this instruction (a more specific row may still win)."""
-        return insn & self.mask == self.match and (not self.nonzero or insn & self.nonzero_mask != 0)
+        if insn & self.mask != self.match or (self.nonzero and not insn & self.nonzero_mask):
+            return False
+        return "rm" not in self.format.operands or self.format.operands["rm"].extract(insn) not in RESERVED_ROUNDING

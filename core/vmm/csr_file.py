@@ -2,7 +2,7 @@
 
     technique        the guest's sstatus, sepc, ... are
     bare             the hart's own S-mode CSRs                            HartCsrs
-    deprivileged     values in Python; no register of the hart's at all    CsrFile
+    deprivileged     values in Python; of the hart's, only sstatus.FS      CsrFile
     shadow           the hart's VS CSRs, but satp is the hypervisor's      VsCsrs
     two-stage        the hart's VS CSRs, satp included                     VsCsrs
 
@@ -45,6 +45,9 @@ SSTATUS_SPIE: Final = field_mask("sstatus", "SPIE")
 SSTATUS_SPP: Final = field_mask("sstatus", "SPP")
 SSTATUS_SUM: Final = field_mask("sstatus", "SUM")
 SSTATUS_MXR: Final = field_mask("sstatus", "MXR")
+SSTATUS_FS: Final = field_mask("sstatus", "FS")
+SSTATUS_SD: Final = field_mask("sstatus", "SD")
+FCSR: Final = BY_NAME["fcsr"].number
 
 GUEST_CSRS: Final = (SSTATUS, SIE, STVEC, SCOUNTEREN, SENVCFG, SSCRATCH, SEPC, SCAUSE, STVAL, SIP, SATP)
 """The S-mode CSRs a guest sees, all of them state. (cycle, time and instret follow from the step counts.)"""
@@ -74,14 +77,19 @@ class Csrs(Protocol):
 class CsrFile:
     """Supervisor CSRs that exist only here: what the deprivileged guest's CSR instructions act on.
 
-    isa: the guest's extensions. values: number to value. is_stale: translation, or what may be done in U-mode, depends
-    on something that was written since the flag was last cleared.
+    sstatus.FS is the hart's own, which decides in U-mode what the guest's would and turns dirty when it should; unless
+    the guest has no F: then the hart's stays off, and FS is a value like the others.
+
+    hart: the guest's. isa: the extensions that the guest has. values: number to value. is_stale: translation, or what
+    may be done in U-mode, depends on something that was written since the flag was last cleared.
     """
 
-    __slots__ = ("_masks", "is_stale", "isa", "values")
+    __slots__ = ("_hart", "_has_float", "_masks", "is_stale", "isa", "values")
 
-    def __init__(self, isa: frozenset[str]) -> None:
+    def __init__(self, hart: Hart, isa: frozenset[str]) -> None:
         self.isa = isa
+        self._hart = hart
+        self._has_float = "F" in isa
         self.values: dict[int, int] = {number: BY_NAME[name].reset for number, name in CSR_NAMES.items()}
         self._masks = {number: BY_NAME[name].write_mask & ~BY_NAME[name].absent_bits(isa)
                        for number, name in CSR_NAMES.items()}
@@ -89,7 +97,13 @@ class CsrFile:
 
     def read(self, number: int) -> int:
         """The value. Raises KeyError if a guest has no such CSR."""
-        return self.values[number]
+        value = self.values[number]
+        if number == SSTATUS:
+            if self._has_float:
+                return value | self._hart.read_csr(SSTATUS) & (SSTATUS_FS | SSTATUS_SD)
+            if value & SSTATUS_FS == SSTATUS_FS:
+                return value | SSTATUS_SD
+        return value
 
     def write(self, number: int, value: int) -> None:
         """Write the writable bits. A satp with an unsupported MODE is ignored whole (privileged manual, "satp")."""
@@ -100,6 +114,11 @@ class CsrFile:
         mask = self._masks[number]
         if number == SSTATUS:
             self.is_stale = True
+            if self._has_float:
+                real = self._hart.read_csr(SSTATUS)
+                if (real ^ value) & SSTATUS_FS:
+                    self._hart.write_csr(SSTATUS, real & ~SSTATUS_FS | value & SSTATUS_FS)
+                value &= ~SSTATUS_FS
         elif number == SENVCFG:
             self.is_stale = True
             if value & _CBIE == _CBIE_RESERVED:

@@ -60,6 +60,9 @@ def visible_state(vm: Vm) -> dict[str, str]:
         fields[prefix + "mode"] = "S" if state.mode else "U"
         for index, value in enumerate(state.gprs):
             fields[f"{prefix}x{index}"] = f"{value:#x}"
+        for index, value in enumerate(state.fprs):
+            fields[f"{prefix}f{index}"] = f"{value:#x}"
+        fields[prefix + "fcsr"] = f"{state.fcsr:#x}"
         for number, value in sorted(state.csrs.items()):
             fields[prefix + CSR_NAMES[number]] = f"{value:#x}"
         for name in ("steps", "idle_steps", "guest_traps", "deadline", "reservation", "is_waiting", "is_stopped"):

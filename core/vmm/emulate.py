@@ -24,6 +24,7 @@ from ..isa.causes import (
 )
 from ..isa.decoder import Decoded, decode
 from ..isa.paging import PAGE_SIZE
+from .csr_file import SSTATUS, SSTATUS_FS
 from .traps import retire
 from .walker import LOAD, STORE
 
@@ -50,13 +51,14 @@ class MemoryOp(NamedTuple):
     """What an instruction does to memory.
 
     `kind`: load, store, lr, sc, amo, cas, zero, manage (the last two on a cache block). `size` in bytes. `amo`: old,
-    operand -> new.
+    operand -> new. `is_float`: the register loaded or stored is a floating-point one.
     """
 
     kind: str
     size: int
     is_signed: bool = False
     amo: Callable[[int, int, int], int] | None = None
+    is_float: bool = False
 
 
 def _signed(value: int, size: int) -> int:
@@ -83,6 +85,8 @@ MEMORY_OPS: Final[dict[str, MemoryOp]] = {
     "lb": MemoryOp("load", 1, True), "lh": MemoryOp("load", 2, True), "lw": MemoryOp("load", 4, True),
     "ld": MemoryOp("load", 8), "lbu": MemoryOp("load", 1), "lhu": MemoryOp("load", 2), "lwu": MemoryOp("load", 4),
     "sb": MemoryOp("store", 1), "sh": MemoryOp("store", 2), "sw": MemoryOp("store", 4), "sd": MemoryOp("store", 8),
+    **{f"fl{letter}": MemoryOp("load", size, is_float=True) for letter, size in (("h", 2), ("w", 4), ("d", 8))},
+    **{f"fs{letter}": MemoryOp("store", size, is_float=True) for letter, size in (("h", 2), ("w", 4), ("d", 8))},
     "lr.w": MemoryOp("lr", 4, True), "lr.d": MemoryOp("lr", 8),
     "sc.w": MemoryOp("sc", 4), "sc.d": MemoryOp("sc", 8),
     "amocas.w": MemoryOp("cas", 4, True), "amocas.d": MemoryOp("cas", 8, True), "amocas.q": MemoryOp("cas", 16),
@@ -124,14 +128,24 @@ def emulate_access(vcpu: Vcpu, instruction: Decoded, op: MemoryOp) -> Fault | No
         value = _load(vcpu, pieces)
         if value is None:
             return Fault(LOAD_ACCESS_FAULT, gva)
-        hart.write_gpr(instruction.rd, _signed(value, size) if op.is_signed else value)
+        if op.is_float:
+            _write_float(vcpu, instruction.rd, value, size)
+        else:
+            hart.write_gpr(instruction.rd, _signed(value, size) if op.is_signed else value)
     elif kind == "store":
-        if not _store(vcpu, pieces, hart.read_gpr(instruction.rs2)):
+        source = instruction.rs2
+        if not _store(vcpu, pieces, hart.read_fpr(source) if op.is_float else hart.read_gpr(source)):
             return Fault(STORE_ACCESS_FAULT, gva)
     else:
         _atomic(vcpu, instruction, op, pieces[0][0])
     retire(vcpu, instruction.length)
     return None
+
+
+def _write_float(vcpu: Vcpu, register: int, value: int, size: int) -> None:
+    """A load into a floating-point register, which is NaN-boxed and makes the guest's FS dirty."""
+    vcpu.hart.write_fpr(register, value | _WORD64 << 8 * size & _WORD64)
+    vcpu.csrs.write(SSTATUS, vcpu.csrs.read(SSTATUS) | SSTATUS_FS)
 
 
 Piece = tuple[int, int]

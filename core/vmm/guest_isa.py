@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from ..errors import ConfigError
-from ..isa.extensions import BY_NAME, DEFAULT_ISA, names_in_order, without
+from ..isa.extensions import BY_NAME, DEFAULT_ISA, Extension, close, names_in_order, without
 
 _MACHINE_LEVEL: Final = tuple(name for name in DEFAULT_ISA if name.startswith("Sm"))
 _HYPERVISORS: Final = ("Sdtrig", "Ssstateen", "Svadu")
@@ -35,6 +35,7 @@ HIDING: Final[Mapping[str, tuple[tuple[str, ...], str]]] = {
     "Svnapot": (_SHADOWED, "the hypervisor's own walks"),
     "Sv57": (_SHADOWED, "satp traps"),
     "Sv48": (_SHADOWED, "satp traps"),
+    "F": (_ALL, "the FS above the guest's own stays off: all of floating point is illegal, at once or not at all"),
     "Zihintpause": (_ALL, _HINT),
     "Zihintntl": (_ALL, _HINT),
     "Zicbop": (_ALL, _HINT),
@@ -53,14 +54,20 @@ def check_guest_isa(isa: frozenset[str], technique: str) -> None:
         raise ConfigError(f"a guest has no {', '.join(sorted(beneath))}: it lies beneath the guest, in the machine")
     if technique == "bare":
         return
-    stuck = [name for name in names_in_order(DEFAULT_ISA - isa) if not _can_hide(name, technique)]
+    stuck = [name for name in names_in_order(DEFAULT_ISA - isa) if not _can_hide(name, technique, isa)]
     if stuck:
         names = ", ".join(stuck)
         raise ConfigError(f"a guest cannot be without {names} under {technique}: the machine has it, "
                           "it does not trap, and no control of the hypervisor's turns it off")
 
 
-def _can_hide(lowered: str, technique: str) -> bool:
-    """Whether the guest can be kept from the extension. A fact is not a thing to have: the guest is just not told."""
+def _can_hide(lowered: str, technique: str, isa: frozenset[str]) -> bool:
+    """Whether a guest with `isa` can be kept from the extension. A fact is not a thing to have: it is just not told."""
     row = next(row for row in BY_NAME.values() if row.name.lower() == lowered)
+    if "F" not in isa and "F" in close((row.name,)):
+        return _can_hide_row(BY_NAME["F"], technique)  # what needs F goes with it
+    return _can_hide_row(row, technique)
+
+
+def _can_hide_row(row: Extension, technique: str) -> bool:
     return row.is_fact or technique in HIDING.get(row.name, ((), ""))[0]

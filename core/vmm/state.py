@@ -16,7 +16,7 @@ class GuestState:
     """Everything the guest could see of its hart.
 
     gprs: x0 to x31. mode: 0 user, 1 supervisor. csrs: each of GUEST_CSRS by number. reservation: the GPA that LR
-    reserved, or -1.
+    reserved, or -1. fprs: f0 to f31, 64 bits each. fcsr: their control and status.
     steps, idle_steps, guest_traps: the clock. deadline: mtime at which the timer fires. is_waiting: asleep in WFI.
     is_stopped: it stopped itself by SBI.
     """
@@ -32,3 +32,5 @@ class GuestState:
     deadline: int = NEVER
     is_waiting: bool = False
     is_stopped: bool = False
+    fprs: tuple[int, ...] = (0,) * 32
+    fcsr: int = 0

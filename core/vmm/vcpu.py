@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ..hart import Hart
 from ..isa.paging import must_be_zero
-from .csr_file import CYCLE, GUEST_CSRS, INSTRET, SATP, SIP, SSTATUS, SSTATUS_MXR, SSTATUS_SUM, TIME, Csrs
+from .csr_file import CYCLE, FCSR, GUEST_CSRS, INSTRET, SATP, SIP, SSTATUS, SSTATUS_MXR, SSTATUS_SUM, TIME, Csrs
 from .exits import N_REASONS
 from .state import NEVER, GuestState
 from .walker import USER, Walk, walk
@@ -120,13 +120,21 @@ class Vcpu:
             gprs=hart.read_gprs(), pc=hart.pc, mode=self.mode,
             csrs={number: csrs.read(number) for number in GUEST_CSRS},
             reservation=self.reservation, steps=hart.steps, idle_steps=hart.idle_steps, guest_traps=hart.guest_traps,
-            deadline=self.deadline, is_waiting=self.is_waiting, is_stopped=self.is_stopped)
+            deadline=self.deadline, is_waiting=self.is_waiting, is_stopped=self.is_stopped,
+            fprs=hart.read_fprs(), fcsr=hart.read_csr(FCSR) if self._has_float else 0)
+
+    @property
+    def _has_float(self) -> bool:
+        return "F" in self.vm.config.isa
 
     def load(self, state: GuestState) -> None:
         """Become `state`: the technique makes the hart ready for it, with its translation as the guest left it."""
         hart, csrs = self.hart, self.csrs
         self.technique.enter_world()
         hart.write_gprs(state.gprs)
+        hart.write_fprs(state.fprs)
+        if self._has_float:
+            hart.write_csr(FCSR, state.fcsr)
         hart.pc = state.pc
         self.mode = state.mode
         for number, value in state.csrs.items():

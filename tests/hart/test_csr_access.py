@@ -35,6 +35,8 @@ def verdict(
     owner = {0: "U", 1: "S", 2: "H", 3: "M"}[num >> 8 & 3]
     if not exists or (is_write and num >> 10 == 3):
         return ILLEGAL
+    if 1 <= num <= 3:
+        return ILLEGAL  # fcsr and its parts: FS is off after reset
     if mode == "M":
         return 0
     if 0xC00 <= num < 0xC20:

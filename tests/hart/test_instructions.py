@@ -39,6 +39,7 @@ EDGES = (
     32,
 )
 PLACES = tuple(range(32))
+FS_DIRTY = 3 << 13
 
 
 class Runner:
@@ -315,11 +316,13 @@ def test_rows_handlers_and_executed_cases_are_the_same_set() -> None:
             name: value
             for name, value in {"rd": 4, "rs1": 6, "rs2": 8, "imm": 0x1000 if row.format.name == "U" else 8}.items()
             if name in row.format.operands and row.format.operands[name].pieces
+            and not (name == "imm" and "rm" in row.format.operands)
         }
         insn = row.match
         for name, value in operands.items():
             insn |= row.format.operands[name].insert(0x340 if row.name.startswith("csr") and name == "imm" else value)
         bench = runner.bench
+        bench["mstatus"] = FS_DIRTY
         bench.memory.store(CODE, 4, insn)
         bench.set(x6=DATA, x8=1)
         bench.hart.run(1)

@@ -344,6 +344,8 @@ class TestWarl:
             "vsatp",
             "hgatp",
             "mstatus",
+            "sstatus",
+            "vsstatus",
             "mip",
             "sip",
             "hip",
@@ -370,18 +372,18 @@ class TestWarl:
             assert bench[csr.name] == before & ~csr.write_mask, csr.name
 
     def test_the_status_registers(self) -> None:
-        """No FS, VS or XS; UXL, SXL and VSXL are 2."""
+        """No VS or XS; UXL, SXL and VSXL are 2; SD is set because FS is dirty."""
         bench = Bench()
         bench["mstatus"] = U64
-        assert bench["mstatus"] == 0xCA_007E_19AA
-        assert bench["sstatus"] == 0x2_000C_0122
+        assert bench["mstatus"] == 0x8000_00CA_007E_79AA
+        assert bench["sstatus"] == 0x8000_0002_000C_6122
         bench["vsstatus"] = U64
-        assert bench["vsstatus"] == 0x2_000C_0122
+        assert bench["vsstatus"] == 0x8000_0002_000C_6122
         bench["hstatus"] = U64
         assert bench["hstatus"] == 0x2_0070_03C0
         bench = Bench(has_h=False)
         bench["mstatus"] = U64
-        assert bench["mstatus"] == 0x0A_007E_19AA
+        assert bench["mstatus"] == 0x8000_000A_007E_79AA
 
     def test_mpp_keeps_a_mode_that_exists(self) -> None:
         bench = Bench()

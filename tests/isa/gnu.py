@@ -11,7 +11,8 @@ from pathlib import Path
 from tests.oracles import require_oracle
 
 ARCHITECTURE = (
-    "rv64imach_zicbom_zicbop_zicboz_zicond_zicsr_zifencei_zihintntl_zihintpause_zimop_zacas_zawrs_zba_zbb_zbc_zbs_zcb_zcmop_svinval"
+    "rv64imafdch_zicbom_zicbop_zicboz_zicond_zicsr_zifencei_zihintntl_zihintpause_zimop_zacas_zawrs_zba_zbb_zbc_zbs"
+    "_zcb_zcmop_zfa_zfhmin_svinval"
 )
 
 _TARGET = r"^((?:jal|b(?:eq|ne|lt|ge|gt|le)[uz]*|j|c\.j|c\.b[a-z]+)(?: .*,| ))([0-9a-f]+)$"
@@ -34,7 +35,7 @@ def assemble(source: str, *, link_at: int | None = None) -> bytes:
 def disassemble(insns: Sequence[int], size: int, *options: str) -> list[str]:
     """objdump's text for each of `insns`, of `size` bytes, from address 0 on; one blank separates the mnemonic.
 
-    Branch targets are written with 0x, and the note that objdump appends about an address is left out.
+    Data is .4byte or .2byte, branch targets are written with 0x, and objdump's note about an address is left out.
     """
     source = "".join(f".insn {insn:#x}\n" if insn & 3 == 3 or size == 2 else f".4byte {insn:#x}\n" for insn in insns)
     with tempfile.TemporaryDirectory() as folder:
@@ -44,6 +45,7 @@ def disassemble(insns: Sequence[int], size: int, *options: str) -> list[str]:
     for line in listing.splitlines():
         if match := _LINE.match(line):
             text = re.sub(r"\s*(#.*|<[^>]*>)$", "", match[2]).replace("\t", " ").strip()
+            text = re.sub(r"^\.insn ([24]), ", r".\1byte ", text)
             found[int(match[1], 16)] = re.sub(_TARGET, r"\g<1>0x\2", text)
     return [found.get(i * size, "") for i in range(len(insns))]
 

@@ -47,6 +47,9 @@ AMOS = ("swap", "add", "xor", "and", "or", "min", "max", "minu", "maxu")
 STRAIGHT = [row for row in INSTRUCTIONS if "target" not in row.syntax and (row.expands or row.name) != "jalr"]
 """Every instruction but jumps and branches."""
 
+FLOATS = [row for row in STRAIGHT if row.match & 0x7F in (0x43, 0x47, 0x4B, 0x4F, 0x53)]
+"""Floating-point computations."""
+
 
 class Writer:
     """Writes one program from a stream of random choices. is_fenced: every change of a table is followed by a fence."""
@@ -65,8 +68,8 @@ class Writer:
             self.random.choices(
                 (self._compute, self._point, self._access, self._atomic, self._edit, self._csr, self._status,
                  self._switch_space, self._fence, self._call, self._enter_user, self._enter_supervisor, self._odd,
-                 self._raw),
-                (10, 12, 20, 8, 14, 8, 8, 3, 4, 4, 6, 4, 5, 5))[0]()
+                 self._raw, self._float),
+                (10, 12, 20, 8, 14, 8, 8, 3, 4, 4, 6, 4, 5, 5, 12))[0]()
         self._emit("j start")
         return "\n".join([*HANDLER_TEXT, f".org {CODE - HANDLER:#x}", *self.lines])
 
@@ -248,6 +251,23 @@ class Writer:
     def _enter_supervisor(self) -> None:
         """An ecall with s11 set: the handler comes back in S-mode, at the physical address."""
         self._emit("li s11, 1", "li a7, 0x10", "li a6, 3", "ecall", "li s11, 0")
+
+    def _float(self) -> None:
+        """Change FS, compute with any registers, or load and store where the pointers lead."""
+        kind = self.random.randrange(5)
+        if kind == 0:
+            bits = self._pick("0x2000", "0x4000", "0x6000", "0x6000")
+            self._emit(f"li t2, {bits}", f"{self._pick('csrs', 'csrs', 'csrs', 'csrc')} sstatus, t2")
+        elif kind == 1:
+            name = self._pick("fcsr", "frm", "fflags")
+            how, source = self._pick("csrrw", "csrrs", "csrrc"), self._pick("zero", "t0")
+            self._emit(f"{how} {self._pick(*REGISTERS)}, {name}, {source}")
+        elif kind == 2:
+            name, pointer = self._pick("flh", "flw", "fld", "fsh", "fsw", "fsd", "fld", "fsd"), self._pick(*POINTERS)
+            self._emit(f"{name} f{self.random.randrange(32)}, {self.random.choice((0, 0, 8, -8, 1, 4))}({pointer})")
+        else:
+            row = self.random.choice(FLOATS)
+            self._emit(f".word {row.match | self.random.getrandbits(32) & ~row.mask:#x}")
 
     def _odd(self) -> None:
         """What traps, what waits, and what must not work."""

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from hartvisor.core.isa.assembler import assemble
 from hartvisor.core.isa.instructions import INSTRUCTIONS
 from hartvisor.core.vmm.compare import difference_of
+from hartvisor.core.vmm.csr_file import SSTATUS
 from hartvisor.core.vmm.emulate import MEMORY_OPS, emulate_access, find_memory_op
 from hartvisor.core.vmm.traps import inject
 from hartvisor.core.vmm.vm import Vm
@@ -19,15 +20,18 @@ DATA = ENTRY + 0x2000
 HOLE = 0x4000
 UART = 0x1000_0000
 RAM_END = 0x8080_0000
+FS_CLEAN = 2 << 13
 
 
 def vm_at(instruction: str, address: int, operand: int, reserved: int) -> Vm:
-    """A bare machine about to execute `instruction`, whose a0 holds the address and a1 the operand."""
+    """A bare machine about to execute `instruction`, with the address in a0, the operand in a1 and fa1; FS is clean."""
     vm = start(guest(instruction), "bare")
     vm.ram.write(DATA, bytes(range(7, 7 + 240)))
     vm.ram.write(DATA + 0xFF0, bytes(range(130, 162)))
     vm.hart.write_gpr(10, address)
     vm.hart.write_gpr(11, operand)
+    vm.hart.write_fpr(11, operand)
+    vm.vcpus[0].csrs.write(SSTATUS, FS_CLEAN)
     vm.vcpus[0].reservation = reserved
     return vm
 
@@ -46,14 +50,16 @@ def syntax(name: str) -> str:
     op = MEMORY_OPS[name]
     if name == "amocas.q":
         return "amocas.q a2, a0, (a0)"
-    return {"load": f"{name} a2, 0(a0)", "store": f"{name} a1, 0(a0)", "lr": f"{name} a2, (a0)",
+    f = "f" * op.is_float
+    return {"load": f"{name} {f}a2, 0(a0)", "store": f"{name} {f}a1, 0(a0)", "lr": f"{name} a2, (a0)",
             "zero": f"{name} (a0)", "manage": f"{name} (a0)"}.get(
         op.kind, f"{name} a2, a1, (a0)")
 
 
 SAMPLES = [syntax(name) for name in MEMORY_OPS] + [
     "c.lw a2, 4(a0)", "c.ld a2, 8(a0)", "c.sw a1, 4(a0)", "c.sd a1, 8(a0)", "lw zero, 0(a0)", "amoadd.d a0, a0, (a0)",
-    "sd a0, -8(a0)", "lr.w zero, (a0)", "sc.d a0, a0, (a0)", "amocas.q zero, zero, (a0)", "amocas.d a1, a1, (a0)",
+    "sd a0, -8(a0)", "c.fld fa2, 8(a0)", "c.fsd fa1, 8(a0)", "lr.w zero, (a0)", "sc.d a0, a0, (a0)", "amocas.q zero, zero, (a0)",
+    "amocas.d a1, a1, (a0)",
     "amocas.w zero, a1, (a0)"]
 ADDRESSES = [DATA, DATA + 4, DATA + 1, DATA + 6, DATA + 0xFFC, DATA + 0xFFE, DATA + 0xFFF, UART, UART + 5, HOLE,
              RAM_END - 2, RAM_END - 8, 0, (1 << 64) - 2]

@@ -39,7 +39,7 @@ class Deprivileged(ShadowPaged):
 
     def __init__(self, vm: Vm) -> None:
         super().__init__(vm)
-        self.csrs: CsrFile = CsrFile(vm.config.isa)
+        self.csrs: CsrFile = CsrFile(vm.hart, vm.config.isa)
         self._environment = environment_of(vm.config.isa)
         self._mode = SUPERVISOR
         self._loaded_satp = 0

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from ...isa import causes
 from ...isa.paging import is_legal_satp
-from ..csr_file import SATP, VsCsrs, field_mask
+from ..csr_file import SATP, SSTATUS, SSTATUS_FS, VsCsrs, field_mask
 from ..shadow_pages import BARE_SUPERVISOR, BARE_USER, HARDWARE
 from ..walker import SUPERVISOR, USER
 from .hosted import counters_of, csr_number, environment_of
@@ -109,5 +109,7 @@ def enter_virtual(hart: Hart, isa: frozenset[str], hgatp: int, hstatus: int, hed
     hart.write_csr(csr_number("hstateen0"), field_mask("hstateen0", "ENVCFG") if {"Zicbom", "Zicboz"} <= isa else 0)
     hart.write_csr(csr_number("hcounteren"), counters_of(isa) & ~NOT_OFFSET)
     hart.write_csr(csr_number("hstatus"), hart.read_csr(csr_number("hstatus")) & ~(VTVM | VTW) | hstatus)
+    # Ours is dirty, so that nothing but the guest's own FS counts; off, it hides F (H, "vsstatus": both are in effect).
+    hart.write_csr(SSTATUS, SSTATUS_FS if "F" in isa else 0)
     hart.privilege = SUPERVISOR  # V=1 is for modes below M, where the hart begins
     hart.virtual = True
