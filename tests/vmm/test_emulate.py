@@ -58,9 +58,8 @@ def syntax(name: str) -> str:
 
 SAMPLES = [syntax(name) for name in MEMORY_OPS] + [
     "c.lw a2, 4(a0)", "c.ld a2, 8(a0)", "c.sw a1, 4(a0)", "c.sd a1, 8(a0)", "lw zero, 0(a0)", "amoadd.d a0, a0, (a0)",
-    "sd a0, -8(a0)", "c.fld fa2, 8(a0)", "c.fsd fa1, 8(a0)", "lr.w zero, (a0)", "sc.d a0, a0, (a0)", "amocas.q zero, zero, (a0)",
-    "amocas.d a1, a1, (a0)",
-    "amocas.w zero, a1, (a0)"]
+    "sd a0, -8(a0)", "c.fld fa2, 8(a0)", "c.fsd fa1, 8(a0)", "lr.w zero, (a0)", "sc.d a0, a0, (a0)",
+    "amocas.q zero, zero, (a0)", "amocas.d a1, a1, (a0)", "amocas.w zero, a1, (a0)"]
 ADDRESSES = [DATA, DATA + 4, DATA + 1, DATA + 6, DATA + 0xFFC, DATA + 0xFFE, DATA + 0xFFF, UART, UART + 5, HOLE,
              RAM_END - 2, RAM_END - 8, 0, (1 << 64) - 2]
 
