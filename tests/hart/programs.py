@@ -17,6 +17,10 @@ SIZE = FRAMES << 12
 S_ROOT, S_L1, S_L0 = (RAM + (frame << 12) for frame in (8, 9, 10))
 G_ROOT, G_L1, G_L0 = (RAM + (frame << 12) for frame in (12, 16, 17))
 VS_ROOT, VS_L1, VS_L0 = (RAM + (frame << 12) for frame in (18, 19, 20))
+S_DEEP, VS_DEEP, G_DEEP = (RAM + (frame << 12) for frame in (21, 22, 24))
+"""Roots of Sv48 tables whose first entry, and that of RAM, lead to the others."""
+ATPS = [mode << 60 | root >> 12 for mode, roots in ((8, (S_ROOT, VS_ROOT, G_ROOT)), (9, (S_DEEP, VS_DEEP, G_DEEP)))
+        for root in roots]
 CODE_FRAMES = (0, 1, 3, 4)
 
 _HANDLER = """
@@ -86,6 +90,8 @@ def make_case(seed: int) -> Case:
     for root, l1, l0, base in ((S_ROOT, S_L1, S_L0, 0), (VS_ROOT, VS_L1, VS_L0, 0), (G_ROOT, G_L1, G_L0, 0x10)):
         user = 0x10 if base or case.mode in ("U", "VU") else 0
         _tables(rng, image, root, l1, l0, user)
+    for deep, root in ((S_DEEP, S_ROOT), (VS_DEEP, VS_ROOT), (G_DEEP, G_ROOT)):
+        image[deep - RAM:deep - RAM + 8] = (root >> 12 << 10 | 1).to_bytes(8, "little")
     case.image = bytes(image)
     case.registers = [0] + [_value(rng) for _ in range(15)] + [_pointer(rng) for _ in range(16)]
     case.csr_values = _csr_values(rng)
@@ -186,9 +192,7 @@ def _value(rng: random.Random) -> int:
             rng.getrandbits(12),
             1 << rng.randrange(64),
             RAM + rng.randrange(SIZE),
-            8 << 60 | S_ROOT >> 12,
-            8 << 60 | VS_ROOT >> 12,
-            8 << 60 | G_ROOT >> 12,
+            *ATPS,
         )
     )
 
@@ -220,9 +224,11 @@ def _csr_values(rng: random.Random) -> dict[str, int]:
         "mstatus": rng.getrandbits(40) & ~(1 << 17 | 7 << 20) | rng.choice((0, 0, 1 << 17)),
         "vsstatus": rng.getrandbits(20),
         "hstatus": rng.getrandbits(10) | rng.choice((0, 0, 7 << 20)),
-        "satp": rng.choice((0, 8 << 60)) | S_ROOT >> 12,
-        "vsatp": rng.choice((0, 8 << 60)) | VS_ROOT >> 12,
-        "hgatp": rng.choice((0, 8 << 60)) | G_ROOT >> 12,
+        "satp": rng.choice((0, ATPS[0], ATPS[3])),
+        "vsatp": rng.choice((0, ATPS[1], ATPS[4])),
+        "hgatp": rng.choice((0, ATPS[2], ATPS[5])),
+        "menvcfg": rng.choice((0, 0, 1 << 61, 3 << 61)),
+        "henvcfg": rng.choice((0, 0, 1 << 61, 3 << 61)),
         "htimedelta": rng.getrandbits(64),
     }
     for name in ("mepc", "sepc", "vsepc"):
