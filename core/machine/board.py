@@ -1,4 +1,4 @@
-"""The board that every guest finds, in a VM or on the bare machine: test finisher, PLIC and UART on a bus."""
+"""The board that every guest finds, in a VM or on the bare machine: test finisher, PLIC, UART and virtio slots."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -8,8 +8,12 @@ from ..devices.device import Device, IrqLine, State
 from ..devices.plic import Plic
 from ..devices.test_finisher import Finish, TestFinisher
 from ..devices.uart16550 import Uart16550
+from ..devices.virtio.device import VirtioDevice
+from ..devices.virtio.mmio import VirtioMmio
+from ..devices.virtio.ram import GuestRam, NoRam
+from ..errors import ConfigError
 from .bus import Bus
-from .memory_map import PLIC, TEST_FINISHER, UART, Region
+from .memory_map import PLIC, TEST_FINISHER, UART, VIRTIO, Region
 
 CONSOLE = "console"
 
@@ -18,11 +22,18 @@ class Board:
     """Devices wired to each other, with their outer ends left to the caller.
 
     contexts: the PLIC's outputs, M-mode then S-mode of each hart, None where a line leads nowhere. console: the
-    terminal. on_finish: called at the store with which the guest powers off or asks for a reset.
+    terminal. on_finish: called at the store with which the guest powers off or asks for a reset. ram: where virtio
+    devices find their queues.
+
+    virtio: the slots, by number.
     """
 
     def __init__(
-        self, contexts: Sequence[IrqLine | None], console: ConsoleEnd, on_finish: Callable[[Finish], None]
+        self,
+        contexts: Sequence[IrqLine | None],
+        console: ConsoleEnd,
+        on_finish: Callable[[Finish], None],
+        ram: GuestRam | None = None,
     ) -> None:
         self.bus = Bus()
         self.console = console
@@ -32,10 +43,28 @@ class Board:
         self.attach(PLIC, self.plic)
         self.attach(UART, self.uart)
         self.attach(TEST_FINISHER, self.finisher)
+        self.virtio = tuple(VirtioMmio(self.irq_line(region)) for region in VIRTIO)
+        self._ram = ram or NoRam()
+        for region, slot in zip(VIRTIO, self.virtio, strict=True):
+            self.attach(region, slot)
 
     def attach(self, region: Region, device: Device) -> None:
         """Add a device. Raises ConfigError where its region touches another's."""
         self.bus.attach(region, device)
+
+    def attach_virtio(self, slot: int, device: VirtioDevice) -> None:
+        """Put a device into a virtio slot, 0 to 7. Raises ConfigError where there is none, or it is taken."""
+        if not 0 <= slot < len(self.virtio):
+            raise ConfigError(f"virtio slot {slot}: the board has {len(self.virtio)}, from 0")
+        if self.virtio[slot].device is not None:
+            raise ConfigError(f"virtio slot {slot} has a device already")
+        self.virtio[slot].plug(device, self._ram)
+
+    def attach_all(self, devices: Sequence[VirtioDevice | None]) -> None:
+        """Put each device into the slot of its position; None leaves one empty. Raises ConfigError: too many."""
+        for slot, device in enumerate(devices):
+            if device is not None:
+                self.attach_virtio(slot, device)
 
     def irq_line(self, region: Region) -> IrqLine:
         """The PLIC input that memory_map gives the region's device. Raises ValueError where it gives none."""

@@ -14,7 +14,7 @@ from ..errors import ConfigError
 from ..isa.causes import MEI, MSI, MTI, SEI
 from ..isa.extensions import DEFAULT_ISA, format_isa, names_in_order
 from ..isa.paging import mmu_type
-from .memory_map import ACLINT, DEVICE_TREE_SPACE, PLIC, RTC, TEST_FINISHER, UART, VM_BOARD, Region, ram
+from .memory_map import ACLINT, DEVICE_TREE_SPACE, PLIC, RTC, TEST_FINISHER, UART, VIRTIO, VM_BOARD, Region, ram
 
 DEFAULT_TIMEBASE = 10_000_000  # Hz
 UART_CLOCK = 3_686_400  # Hz
@@ -206,6 +206,14 @@ def uart(region: Region, n_harts: int, phandles: Phandles) -> fdt.Node:
     )
 
 
+def virtio(region: Region, n_harts: int, phandles: Phandles) -> fdt.Node:
+    """A virtio-mmio slot; whether a device is in it, the slot itself says."""
+    return node(
+        f"virtio_mmio@{region.base:x}",
+        {**interrupt(region, phandles), "reg": reg(region), "compatible": "virtio,mmio"},
+    )
+
+
 #: How each region's device is described.
 NODES: dict[Region, Callable[[Region, int, Phandles], fdt.Node]] = {
     TEST_FINISHER: test_finisher,
@@ -213,4 +221,5 @@ NODES: dict[Region, Callable[[Region, int, Phandles], fdt.Node]] = {
     ACLINT: aclint,
     PLIC: plic,
     UART: uart,
+    **dict.fromkeys(VIRTIO, virtio),
 }

@@ -4,6 +4,7 @@ Firmware and kernels run on it as on QEMU's `virt`; with M-mode hosted, the call
 to M-mode. Virtual machines are not built of this class but of the same parts, by core/vmm.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 from functools import partial
@@ -11,6 +12,8 @@ from functools import partial
 from ..devices.aclint import Aclint, TimerWires
 from ..devices.console import ConsoleEnd
 from ..devices.test_finisher import Finish
+from ..devices.virtio.device import VirtioDevice
+from ..devices.virtio.ram import SharedRam
 from ..errors import ConfigError
 from ..hart import EXIT_BREAKPOINT, EXIT_MMIO, EXIT_TRAP, EXIT_WFI, HOST_M, Exit, Hart, Memory
 from ..isa.causes import MEI, MSI, SEI
@@ -63,7 +66,8 @@ class Machine:
 
     memory_size: bytes of RAM, a multiple of 4096 and at least memory_map.MIN_MEMORY. hosts: HOST_* bits, the modes
     that the caller plays. isa: the harts' extensions; has_h=False takes H away. console: the serial port's far end.
-    tlb: as for Hart. Raises ConfigError for what cannot be built.
+    tlb: as for Hart. devices: what is in the virtio slots, from the first; None leaves one empty. Raises ConfigError
+    for what cannot be built.
     """
 
     def __init__(
@@ -77,6 +81,7 @@ class Machine:
         console: ConsoleEnd | None = None,
         steps_per_tick: int = DEFAULT_STEPS_PER_TICK,
         tlb: str = "precise",
+        devices: Sequence[VirtioDevice | None] = (),
     ) -> None:
         if memory_size < MIN_MEMORY or memory_size % PAGE_SIZE:
             raise ConfigError(
@@ -100,7 +105,8 @@ class Machine:
             for hart in self.harts
             for interrupt in (MEI, SEI)
         ]
-        self.board = Board(contexts, self.console, self._on_finish)
+        self.board = Board(contexts, self.console, self._on_finish, SharedRam(self.memory, self._break_reservations))
+        self.board.attach_all(devices)
         if not self.is_hosted:
             wires = [TimerWires(partial(hart.set_irq, MSI), partial(setattr, hart, "mtimecmp")) for hart in self.harts]
             self.board.attach(ACLINT, Aclint(wires, self.read_mtime, self.write_mtime))
@@ -181,6 +187,13 @@ class Machine:
                 hart.fault_mmio()
             else:
                 hart.complete_mmio(value)
+
+    def _break_reservations(self, hpa: int, length: int) -> None:
+        """A device stores to [hpa, hpa + length): reservations on any of its doublewords are lost."""
+        for hart in self.harts:
+            reserved = hart.reservation
+            if reserved >= 0 and hpa < (reserved | 7) + 1 and reserved & ~7 < hpa + length:
+                hart.reservation = -1
 
     def _pass_turn(self) -> None:
         self._turn = (self._turn + 1) % len(self.harts)

@@ -40,10 +40,12 @@ RTC = Region("RTC", 0x10_1000, 0x1000, irq=11)
 ACLINT = Region("ACLINT", 0x200_0000, 0x1_0000)
 PLIC = Region("PLIC", 0xC00_0000, 0x60_0000)
 UART = Region("UART", 0x1000_0000, 0x100, irq=10)
+#: The eight virtio-mmio slots; those without a device are there all the same, as on QEMU.
+VIRTIO = tuple(Region(f"virtio {slot}", 0x1000_1000 + 0x1000 * slot, 0x1000, irq=1 + slot) for slot in range(8))
 RAM_BASE = 0x8000_0000
 
 #: What a VM has, and the bare machine under the built-in SBI: equal boards, hence one device tree for all techniques.
-VM_BOARD = (TEST_FINISHER, PLIC, UART)
+VM_BOARD = (TEST_FINISHER, PLIC, UART, *VIRTIO)
 #: What firmware finds on the bare machine.
 FIRMWARE_BOARD = (*VM_BOARD, ACLINT)
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from ..devices.console import ConsoleEnd, discard
 from ..devices.test_finisher import Finish, Outcome
+from ..devices.virtio.device import VirtioDevice
+from ..devices.virtio.ram import SharedRam
 from ..errors import ConfigError
 from ..hart import Hart, Memory
 from ..isa.causes import SEI, STI
@@ -38,16 +40,17 @@ class Vm:
     """One VM, ready to run its first instruction, or a bare machine under the built-in SBI (technique "bare").
 
     config: what it is made of. image: the guest (from core.machine.loader). output: called with what the guest writes
-    to its console. Raises ImageError or ConfigError if they do not fit together. Whatever the guest does, `run` raises
-    nothing.
+    to its console. devices: what is in the virtio slots, from the first; None leaves one empty.
+    Raises ImageError or ConfigError if they do not fit together. Whatever the guest does, `run` raises nothing.
 
-    ram: guest memory by GPA. frames: the machine's frames. bus, console: the board. vcpus: the guest's harts (one for
-    now).
+    ram: guest memory by GPA. frames: the machine's frames. board, bus, console: its devices. vcpus: the
+    guest's harts (one for now).
     memory_digest: kept up to date by `digest`, once it was asked for.
     needs_attention: set by handlers when the run loop has something to look at; the technique then returns to it.
     """
 
-    def __init__(self, config: VmConfig, image: Image, output: Callable[[bytes], None] = discard) -> None:
+    def __init__(self, config: VmConfig, image: Image, output: Callable[[bytes], None] = discard,
+                 devices: Sequence[VirtioDevice | None] = ()) -> None:
         self.config = config
         self.image = image
         technique = config.technique_class
@@ -69,8 +72,10 @@ class Vm:
         self._power_off: str | None = None
         self._at_breakpoint = False
         # On QEMU's virt, hart 0's PLIC contexts are M-mode's, which no guest has, and S-mode's.
-        board = Board([None, lambda level: self.vcpus[0].csrs.set_pending(SEI, level)], self.console, self._finish)
-        self.bus = board.bus
+        self.board = Board([None, lambda level: self.vcpus[0].csrs.set_pending(SEI, level)], self.console, self._finish,
+                           SharedRam(self.ram, self._break_reservations))
+        self.board.attach_all(devices)
+        self.bus = self.board.bus
         self.vcpus = [Vcpu(self, 0, self.hart, technique(self))]
         for vcpu in self.vcpus:
             vcpu.technique.attach(vcpu)
@@ -128,9 +133,12 @@ class Vm:
 
     def write_memory(self, gpa: int, data: bytes) -> None:
         """Store to guest RAM as a device does: reservations on these bytes are lost."""
-        for vcpu in self.vcpus:
-            vcpu.break_reservation(gpa, len(data))
+        self._break_reservations(gpa, len(data))
         self.ram.write(gpa, data)
+
+    def _break_reservations(self, gpa: int, length: int) -> None:
+        for vcpu in self.vcpus:
+            vcpu.break_reservation(gpa, length)
 
     # --- running
 

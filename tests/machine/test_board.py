@@ -8,8 +8,14 @@ from hartvisor.core.devices import plic as p
 from hartvisor.core.devices import uart16550 as u
 from hartvisor.core.devices.console import ConsoleEnd
 from hartvisor.core.devices.test_finisher import Finish, Outcome
+from hartvisor.core.devices.virtio.block import VirtioBlock
+from hartvisor.core.devices.virtio.storage import MemoryDisk
+from hartvisor.core.errors import ConfigError
+from hartvisor.core.hart import Memory
 from hartvisor.core.machine.board import Board
-from hartvisor.core.machine.memory_map import PLIC, TEST_FINISHER, UART
+from hartvisor.core.machine.memory_map import MIN_MEMORY, PLIC, RAM_BASE, TEST_FINISHER, UART, VIRTIO, Region
+from tests.devices.virtio.disk import Disk
+from tests.devices.virtio.driver import Driver
 
 S_CLAIM = PLIC.base + p.CONTEXT_BASE + p.CONTEXT_STRIDE + p.CLAIM
 
@@ -20,7 +26,8 @@ class Fixture:
     def __init__(self) -> None:
         self.seip = False
         self.finished: list[Finish] = []
-        self.board = Board([None, self.set_seip], ConsoleEnd(), self.finished.append)
+        self.memory = Memory(MIN_MEMORY, RAM_BASE)
+        self.board = Board([None, self.set_seip], ConsoleEnd(), self.finished.append, self.memory)
 
     def set_seip(self, level: bool) -> None:
         self.seip = level
@@ -58,6 +65,59 @@ def test_the_finisher_reports_to_the_boards_owner() -> None:
 def test_a_region_without_an_interrupt_has_no_line() -> None:
     with pytest.raises(ValueError, match=r"PLIC at .* has no interrupt"):
         Fixture().board.irq_line(PLIC)
+
+
+class Slot:
+    """A virtio slot as a driver reaches it: over the bus."""
+
+    def __init__(self, board: Board, region: Region) -> None:
+        self.board, self.region = board, region
+
+    def load(self, offset: int, size: int) -> int:
+        value = self.board.bus.load(self.region.base + offset, size)
+        assert value is not None
+        return value
+
+    def store(self, offset: int, size: int, value: int) -> None:
+        assert self.board.bus.store(self.region.base + offset, size, value)
+
+
+def test_a_disk_in_a_slot_is_driven_over_the_bus_and_interrupts() -> None:
+    fixture = Fixture()
+    bus = fixture.board.bus
+    fixture.board.attach_virtio(3, VirtioBlock(MemoryDisk(1024)))
+    assert VIRTIO[3].irq == 4
+    bus.store(PLIC.base + 4 * 4, 4, 1)
+    bus.store(PLIC.base + p.ENABLE_BASE + p.ENABLE_STRIDE, 4, 1 << 4)
+    driver = Driver(Slot(fixture.board, VIRTIO[3]), fixture.memory, RAM_BASE)
+    driver.start()
+    disk = Disk(driver)
+    disk.write(1, b"x" * 512)
+    assert disk.read(0, 1024) == bytes(512) + b"x" * 512
+    assert fixture.is_interrupted()
+    assert bus.load(S_CLAIM, 4) == 4
+    assert driver.acknowledge() == 1
+    bus.store(S_CLAIM, 4, 4)
+    assert not fixture.is_interrupted()
+
+
+def test_a_slot_holds_one_device_and_there_are_eight() -> None:
+    board = Fixture().board
+    board.attach_all([None, VirtioBlock(MemoryDisk(512))])
+    with pytest.raises(ConfigError, match="virtio slot 1 has a device already"):
+        board.attach_virtio(1, VirtioBlock(MemoryDisk(512)))
+    for slot in (-1, 8):
+        with pytest.raises(ConfigError, match=f"virtio slot {slot}: the board has 8, from 0"):
+            board.attach_virtio(slot, VirtioBlock(MemoryDisk(512)))
+    assert [Slot(board, region).load(8, 4) for region in VIRTIO] == [0, 2, 0, 0, 0, 0, 0, 0]
+
+
+def test_an_empty_slot_is_there_and_takes_nothing() -> None:
+    slot = Slot(Fixture().board, VIRTIO[7])
+    slot.store(0x70, 4, 1)
+    assert [slot.load(offset, 4) for offset in (0, 4, 8, 12, 0x70, 0xFC, 0x100)] == [
+        0x7472_6976, 2, 0, 0x554D_4551, 0, 0, 0
+    ]
 
 
 def test_a_restored_board_has_its_lines_and_its_input_back() -> None:
