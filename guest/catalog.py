@@ -67,8 +67,11 @@ KERNEL_SOURCES = ("kernel/*.[cS]",)
 KERNEL_FLAGS = ("-Wframe-larger-than=1024",)  # a kernel stack is one page, and a trapframe lies at its top
 
 
-def _tiny(name: str, description: str, powers_off: bool = True) -> ImageInfo:
-    return ImageInfo(name, description, (f"tiny/{name}.c", "tiny/runtime/*.[cS]"), powers_off=powers_off)
+FLOAT_FLAGS = ("-mcpu=generic_rv64+m+a+c+f+d+zicsr+zifencei",)  # the last -mcpu counts; arguments stay in x registers
+
+
+def _tiny(name: str, description: str, flags: tuple[str, ...] = (), powers_off: bool = True) -> ImageInfo:
+    return ImageInfo(name, description, (f"tiny/{name}.c", "tiny/runtime/*.[cS]"), flags, powers_off=powers_off)
 
 
 CATALOG: tuple[ImageInfo, ...] = (
@@ -94,6 +97,7 @@ CATALOG: tuple[ImageInfo, ...] = (
     _tiny("sum-mxr", "checks what SUM and MXR allow, page by page"),
     _tiny("churn", "changes page tables all the time: new pages, permissions, aliases, roots"),
     _tiny("atomics", "LR/SC and AMOs: results, lost reservations, misaligned addresses"),
+    _tiny("float", "floating point: the states of sstatus.FS, rounding modes, a checksum of much arithmetic", FLOAT_FLAGS),
     _tiny("selfmod", "rewrites its own instructions, with fence.i in between"),
     _tiny("ticks", "counts ten timer interrupts, asleep in between"),
     _tiny("mmio", "drives the UART by polling and by interrupts through the PLIC; powers off by the test finisher"),
