@@ -97,7 +97,7 @@ CATALOG: tuple[ImageInfo, ...] = (
     _tiny("sum-mxr", "checks what SUM and MXR allow, page by page"),
     _tiny("churn", "changes page tables all the time: new pages, permissions, aliases, roots"),
     _tiny("atomics", "LR/SC and AMOs: results, lost reservations, misaligned addresses"),
-    _tiny("float", "floating point: the states of sstatus.FS, rounding modes, a checksum of much arithmetic", FLOAT_FLAGS),
+    _tiny("float", "the states of sstatus.FS, rounding modes, a checksum of much arithmetic", FLOAT_FLAGS),
     _tiny("selfmod", "rewrites its own instructions, with fence.i in between"),
     _tiny("ticks", "counts ten timer interrupts, asleep in between"),
     _tiny("mmio", "drives the UART by polling and by interrupts through the PLIC; powers off by the test finisher"),

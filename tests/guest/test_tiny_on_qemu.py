@@ -8,7 +8,8 @@ from hartvisor.guest import images
 from tests.guest.qemu import expected, run_on_qemu
 
 WITHOUT_H = ("-cpu", "rv64,h=off")
-SAME = ["hello", "user-mode", "float", "bare-paging", "sum-mxr", "churn", "selfmod", "ticks", "mmio", "trapstorm", "exits"]
+SAME = ["hello", "user-mode", "float", "bare-paging", "sum-mxr", "churn", "selfmod", "ticks", "mmio", "trapstorm",
+        "exits"]
 
 
 @pytest.mark.parametrize("name", SAME)
