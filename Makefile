@@ -2,6 +2,7 @@
 # make test     the same set-up plus the test tools, then the whole test suite (PYTEST_ARGS="-k name" narrows it)
 # make oracles  install QEMU, RISC-V binutils and GDB (Debian packages), which many tests compare with, and newer ones of
 #               the first two from Debian trixie into the user's cache folder (HARTVISOR_ORACLES chooses another)
+# make sanitize run the hart's, the hypervisor's and the fuzzers' tests with the extension built with AddressSanitizer and UBSan
 # make clean    remove what was built; the environment's packages stay
 #
 # PYTHON chooses the interpreter (3.11 to 3.14) the environment is made with, VENV its folder.
@@ -21,7 +22,7 @@ PACKAGING := setup.py MANIFEST.in pyproject.toml $(TOOLS_READY)
 SOURCES := $(shell find core -name '*.px[dix]' -o -path 'core/isa/*.py') \
            $(shell find guest -type f -not -path '*/__pycache__/*' -not -path 'guest/images/*')
 
-.PHONY: demo test build oracles clean
+.PHONY: demo test build oracles sanitize clean
 
 demo: build
 	$(BIN)/hartvisor compare
@@ -33,6 +34,13 @@ build: $(BUILT)
 
 oracles:
 	@$(PYTHON) tools/install_oracles.py
+
+# A build of its own, in build/sanitized; Python itself leaks at exit, which is not ours to find.
+sanitize: build $(TESTS_READY)
+	@echo '== Building the hart with sanitizers into build/sanitized'
+	@HARTVISOR_SANITIZE=address,undefined $(BIN)/python setup.py --quiet build --build-base build/sanitized --build-lib build/sanitized/lib
+	LD_PRELOAD=$$($(CC) -print-file-name=libasan.so) ASAN_OPTIONS=detect_leaks=0 PYTHONPATH=build/sanitized/lib \
+	    $(BIN)/python -m pytest tests/hart tests/vmm tests/fuzz $(PYTEST_ARGS)
 
 $(TOOLS_READY): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

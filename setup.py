@@ -10,6 +10,7 @@ extensions' shared objects and `guest/images/`.
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -34,6 +35,11 @@ DIRECTIVES = {
 # The threaded interpreter's tail calls become jumps only at -O2; guest arithmetic wraps; RAM is read at every width.
 # Guest floating point must be neither contracted nor, by way of errno, a call.
 COMPILE_FLAGS = ["-O2", "-g1", "-fno-strict-aliasing", "-fwrapv", "-ffp-contract=off", "-fno-math-errno"]
+# `make sanitize` sets HARTVISOR_SANITIZE=address,undefined. RAM is read at every width and alignment, on purpose.
+SANITIZERS = os.environ.get("HARTVISOR_SANITIZE", "")
+SANITIZE_FLAGS = (
+    [f"-fsanitize={SANITIZERS}", "-fno-sanitize=alignment", "-fno-sanitize-recover=all"] if SANITIZERS else []
+)
 
 # A build backend does not put the project on sys.path, and the build reads its ISA tables.
 sys.path.insert(0, str(ROOT))
@@ -68,7 +74,8 @@ def find_extensions() -> list[Extension]:
             ".".join(["hartvisor", *source.with_suffix("").parts]),
             [str(source)],
             depends=sorted(str(near) for near in source.parent.glob("*.px[di]")),
-            extra_compile_args=COMPILE_FLAGS,
+            extra_compile_args=[*COMPILE_FLAGS, *SANITIZE_FLAGS],
+            extra_link_args=SANITIZE_FLAGS,
         )
         for source in sorted(Path("core").rglob("*.pyx"))
     ]

@@ -1,0 +1,96 @@
+"""Compares our machine with QEMU on random programs: `python -m tests.fuzz.qemu --seconds N --seed S`.
+
+Each program runs wholly inside both machines, every trap to M-mode is logged there, and the logs are compared. A
+program that
+differs by more than qemu_deviations.toml explains is made small and written to --folder; `--replay FILE` runs it again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+from ..oracles import require_oracle
+from .qemu_deviations import known_deviations
+from .qemu_layout import MAX_PROGRAMS
+from .qemu_machines import BatchResult, Difference, compare_batch
+from .qemu_programs import make_program
+from .qemu_shrink import listing, random_seed, read_reproducer, shrink, write_reproducer
+
+BATCH = 200
+PROGRAMS = {"10.0": "qemu-system-riscv64-10"}
+"""QEMU's version to its program."""
+
+
+def run(
+    seconds: float, seed: int, programs: int, *, delegates: bool = False, version: str = "10.0"
+) -> tuple[BatchResult, Counter[str]]:
+    """Compare programs from `seed` on until the time or the number is used up. Returns the sum, and how often QEMU's
+    deviations were met."""
+    qemu, deviations = require_oracle(PROGRAMS[version]), known_deviations(version)
+    total = BatchResult(0, 0, 0, [])
+    end = time.monotonic() + seconds
+    while time.monotonic() < end and total.compared + total.endless < programs:
+        count = min(BATCH, MAX_PROGRAMS, programs - total.compared - total.endless)
+        batch = compare_batch(qemu, [make_program(seed + i, delegates=delegates) for i in range(count)], deviations)
+        seed += count
+        total = BatchResult(
+            total.compared + batch.compared,
+            total.instructions + batch.instructions,
+            total.endless + batch.endless,
+            total.differences + batch.differences,
+        )
+        print(
+            f"\r{total.compared:,} programs, {total.instructions:,} instructions, {len(total.differences)} unexplained",
+            end="",
+            file=sys.stderr,
+            flush=True,
+        )
+    print(file=sys.stderr)
+    return total, deviations.met
+
+
+def describe(found: Difference) -> str:
+    """A difference in words: which seed, after which trap, and which fields."""
+    fields = ", ".join(f"{name} {one:#x} (QEMU {two:#x})" for name, (one, two) in list(found.fields.items())[:8])
+    where = f"log entry {found.entry}" if found.entry >= 0 else "the final state"
+    return f"seed {found.program.seed}, {where}: {fields}"
+
+
+def main() -> int:
+    """The command line; the exit status is 1 where something differs without explanation."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--seconds", type=float, default=60)
+    parser.add_argument("--seed", type=int, help="of the first program (default: any)")
+    parser.add_argument("--programs", type=int, default=1 << 62, help="at most so many")
+    parser.add_argument("--delegate", action="store_true", help="let traps go to HS-mode and VS-mode too")
+    parser.add_argument("--no-shrink", action="store_true", help="only count and name what differs")
+    parser.add_argument("--folder", type=Path, default=Path("build/fuzz"), help="for the reproducers")
+    parser.add_argument("--replay", type=Path, metavar="FILE", help="run one reproducer again")
+    options = parser.parse_args()
+    qemu, deviations = require_oracle(PROGRAMS["10.0"]), known_deviations("10.0")
+    if options.replay:
+        program = read_reproducer(options.replay)
+        found = compare_batch(qemu, [program], deviations).differences
+        print(*listing(program), *map(describe, found), sep="\n")
+        return 1 if found else 0
+    seed = options.seed if options.seed is not None else random_seed()
+    print(f"seed {seed}")
+    total, met = run(options.seconds, seed, options.programs, delegates=options.delegate)
+    for difference in total.differences:
+        smallest = difference if options.no_shrink else shrink(qemu, difference, deviations)
+        print(describe(smallest), f"reproducer {write_reproducer(smallest, options.folder)}", sep="\n  ")
+    print(
+        f"{total.compared:,} programs compared, {total.instructions:,} instructions, {total.endless} endless, "
+        f"{len(total.differences)} unexplained"
+    )
+    for name, count in met.most_common():
+        print(f"  known deviation, {count:,} times: {name}")
+    return 1 if total.differences else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
