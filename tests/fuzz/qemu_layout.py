@@ -101,6 +101,7 @@ LOG_SIZE = 16 + MAX_TRAPS * ENTRY_SIZE + FINAL_SIZE
 
 MAX_PROGRAMS = (END - LOGS) // LOG_SIZE
 
+TIMERS = tuple(name for name in ("stimecmp", "vstimecmp") if name in BY_NAME)
 INITIAL_CSRS = (
     "pmpcfg0",
     "pmpaddr0",
@@ -145,6 +146,7 @@ INITIAL_CSRS = (
     "mtinst",
     "mepc",
     "mstatus",
+    *TIMERS,
 )
 """What the harness sets before a program starts, in this order; mepc is where it starts."""
 

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hartvisor.core.hart import op_names
+from hartvisor.core.isa.csrs import BY_NAME
+from hartvisor.core.isa.instructions import INSTRUCTIONS
 from hartvisor.core.machine.machine import Machine, StopReason
 
 from .qemu_deviations import Deviations
@@ -103,54 +105,22 @@ def run_ours(program: Program) -> bytes | None:
 
 def qemu_cpu() -> str:
     """QEMU's -cpu that has what our hart has, and no more."""
-    names = set(op_names())
-    options = [
-        "rv64i",
-        "pmu-mask=0xfffffff8",
-        *(
-            f"{name}=on"
-            for name in (
-                "m",
-                "a",
-                "c",
-                "s",
-                "u",
-                "h",
-                "zicsr",
-                "zifencei",
-                "zicntr",
-                "zihpm",
-                "mmu",
-                "sv39",
-                "svade",
-                "pmp",
-            )
-        ),
-    ]
-    for name, options_of in EXTENSION_OF.items():
-        if name in names:
-            options += [f"{option}=on" for option in options_of]
-    return ",".join(options)
+    base = ("m", "a", "c", "s", "u", "h", "zicsr", "zifencei", "zicntr", "zihpm", "mmu", "sv39", "svade", "pmp")
+    executed = set(op_names())
+    present = {row.extension.lower() for row in INSTRUCTIONS if (row.expands or row.name) in executed}
+    names = [*base, *sorted(present & OPTIONS), *(option for name, option in CSR_OPTIONS.items() if name in BY_NAME)]
+    return ",".join(["rv64i", "pmu-mask=0xfffffff8", *(f"{name}=on" for name in names)])
 
 
-EXTENSION_OF = {
-    "fadd.s": ("f",),
-    "fadd.d": ("d",),
-    "fcvt.s.h": ("zfhmin",),
-    "sh1add": ("zba",),
-    "andn": ("zbb",),
-    "clmul": ("zbc",),
-    "bset": ("zbs",),
-    "czero.eqz": ("zicond",),
-    "cbo.zero": ("zicboz",),
-    "cbo.clean": ("zicbom",),
-    "c.lbu": ("zcb",),
-    "fli.s": ("zfa",),
-    "amocas.w": ("zacas",),
-    "wrs.nto": ("zawrs",),
-    "sinval.vma": ("svinval",),
-}
-"""An instruction that our hart executes to the QEMU options it takes for QEMU to have it."""
+OPTIONS = frozenset((
+    "f", "d", "zfhmin", "zfa", "zba", "zbb", "zbc", "zbs", "zicond", "zicbom", "zicbop", "zicboz", "zcb", "zimop",
+    "zcmop", "zacas", "zawrs", "svinval", "zihintntl", "zihintpause",
+))  # fmt: skip
+"""QEMU's options for what our instruction table may have beyond the base."""
+
+
+CSR_OPTIONS = {"stimecmp": "sstc", "mstateen0": "smstateen", "scountovf": "sscofpmf"}
+"""A CSR that our table may have to QEMU's option for it."""
 
 
 def run_qemu(program: str, image: bytes, count: int) -> tuple[bytes, int | None]:

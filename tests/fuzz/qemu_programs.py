@@ -30,6 +30,7 @@ from .qemu_layout import (
     S_L0,
     S_L1,
     S_ROOT,
+    TIMERS,
     VS_HANDLER,
     VS_L0,
     VS_L1,
@@ -359,6 +360,7 @@ class _Maker:
             "sscratch": rng.getrandbits(64),
             "vsscratch": rng.getrandbits(64),
         }
+        values |= dict.fromkeys(TIMERS, U64)
         for name in ("sepc", "vsepc", "mepc"):
             values[name] = self._pc()
         return values

