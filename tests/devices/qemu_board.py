@@ -9,22 +9,26 @@ from __future__ import annotations
 import socket
 import subprocess
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 
 DEADLINE = 20.0  # seconds for QEMU to open its socket
+PACKET = 1024  # bytes of RAM in one packet
 
 
 class QemuBoard:
-    """A stopped QEMU. program: the path of qemu-system-riscv64; folder: where its socket may lie."""
+    """A stopped QEMU. program: the path of qemu-system-riscv64; folder: where its socket may lie; options: further
+    ones."""
 
-    def __init__(self, program: str, folder: Path) -> None:
+    def __init__(self, program: str, folder: Path, options: Sequence[str] = ()) -> None:
         path = folder / "gdb"
         self._process = subprocess.Popen(
             [
                 *(program, "-M", "virt", "-S", "-display", "none", "-bios", "none"),
                 *("-monitor", "none", "-serial", "null"),
                 *("-chardev", f"socket,path={path},server=on,wait=off,id=gdb", "-gdb", "chardev:gdb"),
+                *options,
             ]
         )
         self._socket = socket.socket(socket.AF_UNIX)
@@ -47,6 +51,19 @@ class QemuBoard:
     def store(self, address: int, size: int, value: int) -> None:
         """Write a device register."""
         assert self._ask(f"M{address:x},{size:x}:{value.to_bytes(size, 'little').hex()}") == "OK"
+
+    def read(self, address: int, length: int, /) -> bytes:
+        """Bytes of RAM."""
+        pieces = range(address, address + length, PACKET)
+        return b"".join(
+            bytes.fromhex(self._ask(f"m{at:x},{min(PACKET, address + length - at):x}")) for at in pieces
+        )
+
+    def write(self, address: int, data: bytes, /) -> None:
+        """Store bytes to RAM."""
+        for at in range(0, len(data), PACKET):
+            piece = data[at : at + PACKET]
+            assert self._ask(f"M{address + at:x},{len(piece):x}:{piece.hex()}") == "OK"
 
     def close(self) -> None:
         """End QEMU."""

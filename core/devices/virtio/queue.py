@@ -162,6 +162,10 @@ class Queue:
         self._next_available = self._next_available + 1 & U16
         return chain
 
+    def unpop(self, count: int) -> None:
+        """Take back the last `count` pops; their chains have not been touched."""
+        self._next_available = self._next_available - count & U16
+
     def _follow(self, head: int) -> Chain:
         """Collect the buffers of the chain that begins with descriptor `head` (virtio 2.7.5)."""
         readable: list[tuple[int, int]] = []
@@ -201,7 +205,9 @@ class Queue:
     # --- the device's side
 
     def push(self, chain: Chain) -> None:
-        """Give the chain back, used."""
+        """Give the chain back, used; a queue that the driver has taken back meanwhile is left alone."""
+        if not self.is_ready:
+            return
         slot = self.device + 4 + 8 * (self._next_used % self.size)
         self.ram.write(slot, USED_ELEMENT.pack(chain.head, chain.written))
         self._next_used = self._next_used + 1 & U16
