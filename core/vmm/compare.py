@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field, replace
 from hashlib import blake2b
 from typing import Any, Final
 
+from ..devices.virtio.device import VirtioDevice
 from ..isa.causes import INSTRUCTION_PAGE_FAULT, LOAD_PAGE_FAULT, STORE_PAGE_FAULT
 from ..machine.loader import Image
 from .config import VmConfig
@@ -26,6 +27,9 @@ _PAGE_FAULTS: Final = (
 
 Progress = Callable[[str, int], None]
 """Called as progress(technique, steps) at every checkpoint."""
+
+Devices = Callable[[], Sequence[VirtioDevice | None]]
+"""Makes what is in the virtio slots, anew for each VM: the same at the start, and sharing nothing that changes."""
 
 
 @dataclass
@@ -81,21 +85,21 @@ class Comparison:
 
 def compare(image: Image, config: VmConfig | None = None, *, budget: int | None = None,
             checkpoint_steps: int = CHECKPOINT_STEPS, typed: bytes = b"", techniques: Sequence[str] = COMPARED,
-            progress: Progress | None = None) -> Comparison:
+            progress: Progress | None = None, devices: Devices = tuple) -> Comparison:
     """Run `image` to its end, or for `budget` steps, under each technique, and compare.
 
     config: the VM; its technique is replaced by each of `techniques` in turn, and the first of those is what the others
     are measured by.
-    typed: console input, there from the start.
+    typed: console input, there from the start. devices: makes what is in the virtio slots.
     """
     base = config or VmConfig()
-    runs = {name: _run(image, replace(base, technique=name), budget, checkpoint_steps, typed, progress)
+    runs = {name: _run(image, replace(base, technique=name), budget, checkpoint_steps, typed, progress, devices)
             for name in techniques}
     reference, *others = runs.values()
     different = next((run for run in others if not _are_equal(reference, run)), None)
     difference = None
     if different is not None:
-        difference = _find_difference(image, base, reference, different, checkpoint_steps, typed)
+        difference = _find_difference(image, base, reference, different, checkpoint_steps, typed, devices)
     return Comparison(image.name, runs, checkpoint_steps, different is None, difference)
 
 
@@ -108,16 +112,17 @@ def _same_stop(one: Stop, other: Stop) -> bool:
     return one.reason is other.reason and one.steps == other.steps
 
 
-def _start(image: Image, config: VmConfig, typed: bytes, output: Callable[[bytes], None] = lambda data: None) -> Vm:
-    vm = Vm(config, image, output)
+def _start(image: Image, config: VmConfig, typed: bytes, devices: Devices,
+           output: Callable[[bytes], None] = lambda data: None) -> Vm:
+    vm = Vm(config, image, output, devices())
     vm.console.type(typed)
     return vm
 
 
 def _run(image: Image, config: VmConfig, budget: int | None, checkpoint_steps: int, typed: bytes,
-         progress: Progress | None) -> Run:
+         progress: Progress | None, devices: Devices) -> Run:
     written = blake2b(digest_size=16)
-    vm = _start(image, config, typed, written.update)
+    vm = _start(image, config, typed, devices, written.update)
     technique = str(config.technique)
     digests: list[str] = []
     before = time.process_time()
@@ -151,7 +156,7 @@ def _facts(vm: Vm) -> dict[str, Any]:
 
 
 def _find_difference(image: Image, config: VmConfig, one: Run, other: Run, checkpoint_steps: int,
-                     typed: bytes) -> Difference:
+                     typed: bytes, devices: Devices) -> Difference:
     """Run both again, up to the last equal checkpoint, then in ever smaller strides to the first step that differs."""
     same = 0
     for mine, theirs in zip(one.digests, other.digests, strict=False):
@@ -161,7 +166,7 @@ def _find_difference(image: Image, config: VmConfig, one: Run, other: Run, check
     step, stride = same * checkpoint_steps, checkpoint_steps
     while True:
         stride = max(1, stride // 32)
-        vms = [_start(image, replace(config, technique=run.technique), typed) for run in (one, other)]
+        vms = [_start(image, replace(config, technique=run.technique), typed, devices) for run in (one, other)]
         stops = [vm.run(step) for vm in vms]
         last = step
         # The state that differs lies within one checkpoint of the last equal one, or is in how the runs stopped.

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from hartvisor.core.devices.virtio.device import VirtioDevice
 from hartvisor.core.isa.assembler import assemble
 from hartvisor.core.machine.loader import Image, Segment
 from hartvisor.core.machine.memory_map import MIB, RAM_BASE
@@ -26,21 +27,22 @@ def guest(text: str, base: int = ENTRY) -> Image:
 
 def start(image: Image | str, technique: str, *, output: Callable[[bytes], None] = lambda data: None,
           policy: str = "cached", steps_per_tick: int = 10, typed: bytes = b"", tlb: str = "precise",
-          isa: frozenset[str] = GUEST_ISA) -> Vm:
+          isa: frozenset[str] = GUEST_ISA, devices: Sequence[VirtioDevice | None] = ()) -> Vm:
     """A small VM with the guest (an image or assembly text), at its first instruction."""
     config = VmConfig(technique=technique, memory=MEMORY, policy=policy, steps_per_tick=steps_per_tick,
                       tlb=tlb, isa=isa)
-    vm = Vm(config, guest(image) if isinstance(image, str) else image, output)
+    vm = Vm(config, guest(image) if isinstance(image, str) else image, output, devices)
     vm.console.type(typed)
     return vm
 
 
 def assert_equivalent(image: Image | str, steps: int, stride: int = 1, *, policy: str = "cached",
                       techniques: Sequence[str] = COMPARED, typed: bytes = b"",
-                      isa: frozenset[str] = GUEST_ISA) -> list[Vm]:
+                      isa: frozenset[str] = GUEST_ISA,
+                      devices: Callable[[], Sequence[VirtioDevice | None]] = tuple) -> list[Vm]:
     """Run the guest under each technique, `stride` steps at a time, and compare all that a guest can see; return the
     VMs."""
-    vms = [start(image, technique, policy=policy, typed=typed, isa=isa) for technique in techniques]
+    vms = [start(image, technique, policy=policy, typed=typed, isa=isa, devices=devices()) for technique in techniques]
     while vms[0].steps < steps:
         stops = [vm.run(min(stride, steps - vm.steps)) for vm in vms]
         digests = [digest(vm) for vm in vms]

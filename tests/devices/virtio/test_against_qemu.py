@@ -1,8 +1,8 @@
 """Our slots and QEMU's get the same accesses and must give the same answers.
 
 Left out is where we differ on purpose, and other tests say how: QEMU lets a driver set FEATURES_OK whatever it
-accepted, takes any selector but 0 for 1, offers features that we do not have, moves ready queues, notices a bad ring only
-when it uses it, and knows no base of shared memory (7.2).
+accepted, takes any selector but 0 for 1, offers features that we do not have, moves ready queues, notices a bad ring
+only when it uses it, and knows no base of shared memory (7.2).
 """
 
 from __future__ import annotations
