@@ -84,7 +84,8 @@ def test_a_difference_in_memory_names_page_and_doubleword() -> None:
     assert result.difference is not None
     assert result.difference.step == 0
     assert result.difference.fields == {"hart0.x6": ("0x0", "0x9")}
-    vms = [module._start(guest(program), VmConfig(technique=name, memory=MEMORY), b"") for name in ("bare", "shadow")]
+    configs = [VmConfig(technique=name, memory=MEMORY) for name in ("bare", "shadow")]
+    vms = [module._start(guest(program), config, b"", tuple) for config in configs]
     vms[1].ram.store(0x80300010, 8, 9)
     assert module.difference_of(*vms) == {"page 0x80300000": ("+0x10: 0x0000000000000000", "+0x10: 0x0000000000000009")}
 
