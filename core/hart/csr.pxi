@@ -66,8 +66,8 @@ cdef extern from *:
     """
     #define SSTATUS_VIEW (SSTATUS_SIE | SSTATUS_SPIE | SSTATUS_UBE | SSTATUS_SPP | SSTATUS_VS | SSTATUS_FS | SSTATUS_XS | SSTATUS_SUM \\
                           | SSTATUS_MXR | SSTATUS_UXL | SSTATUS_SD)
-    #define SUPERVISOR_IRQS (SIP_SSIP | SIP_STIP | SIP_SEIP)
-    #define VS_IRQS (SUPERVISOR_IRQS << 1)
+    #define SUPERVISOR_IRQS (SIP_SSIP | SIP_STIP | SIP_SEIP | SIP_LCOFIP)
+    #define VS_IRQS ((SIP_SSIP | SIP_STIP | SIP_SEIP) << 1)
     #define HYPERVISOR_IRQS (VS_IRQS | HIP_SGEIP)
     """
     const u64 SSTATUS_VIEW
@@ -78,19 +78,27 @@ cdef extern from *:
 
 # ---------------------------------------------------------------- reading
 
-cdef inline u64 cycles_at(HartState* h, u64 steps) noexcept nogil:
-    return steps - h.idle_steps
-
-
-cdef inline u64 retired_at(HartState* h, u64 steps) noexcept nogil:
-    return steps - h.idle_steps - h.guest_traps
-
-
 cdef u64 counter(HartState* h, u32 number, u64 raw) noexcept nogil:
     """mcycle or minstret: an offset to the clock while it runs, its value while mcountinhibit stops it."""
     if h.csr[CSR_MCOUNTINHIBIT] >> (number & 31) & 1:
         return h.csr[number]
     return raw + h.csr[number]
+
+
+cdef inline u64 guests_irqs(HartState* h) noexcept nogil:
+    """The interrupts that VS-mode has to do with, as bits of mip: its own three, and LCOFI, which keeps its number ("Shlcofideleg")."""
+    return h.csr[CSR_MIDELEG] & h.csr[CSR_HIDELEG] & (VS_IRQS | SIP_LCOFIP)
+
+
+cdef inline u64 guests_bits(HartState* h, u64 bits) noexcept nogil:
+    """Bits of mip or mie as vsip or vsie shows them."""
+    bits &= guests_irqs(h)
+    return (bits & VS_IRQS) >> 1 | (bits & SIP_LCOFIP)
+
+
+cdef inline u64 from_guests_bits(u64 bits) noexcept nogil:
+    """Bits of vsip or vsie as they stand in mip and mie."""
+    return bits << 1 & VS_IRQS | (bits & SIP_LCOFIP)
 
 
 cdef u64 csr_read(HartState* h, u32 number, u64 steps) noexcept nogil:
@@ -108,9 +116,9 @@ cdef u64 csr_read(HartState* h, u32 number, u64 steps) noexcept nogil:
     if number == CSR_HIP:
         return pending_bits(h) & HYPERVISOR_IRQS
     if number == CSR_VSIE:
-        return (h.csr[CSR_MIE] & h.csr[CSR_HIDELEG] & VS_IRQS) >> 1
+        return guests_bits(h, h.csr[CSR_MIE])
     if number == CSR_VSIP:
-        return (pending_bits(h) & h.csr[CSR_HIDELEG] & VS_IRQS) >> 1
+        return guests_bits(h, pending_bits(h))
     if number == CSR_CYCLE or number == CSR_MCYCLE:
         return counter(h, CSR_MCYCLE, cycles_at(h, steps))
     if number == CSR_INSTRET or number == CSR_MINSTRET:
@@ -125,6 +133,10 @@ cdef u64 csr_read(HartState* h, u32 number, u64 steps) noexcept nogil:
         return trigger_read(h, number)
     if number == CSR_FCSR:
         return fcsr_read(h)
+    if is_hpm_counter(number):
+        return hpm_value(h, number & 31, steps)
+    if number == CSR_SCOUNTOVF:
+        return overflows_read(h)
     return h.csr[number]
 
 
@@ -146,9 +158,11 @@ cdef void inhibit_write(HartState* h, u64 value, u64 steps) noexcept nogil:
     """mcountinhibit: a counter that stops keeps its value, one that starts goes on from it."""
     cdef u64 cycle = counter(h, CSR_MCYCLE, cycles_at(h, steps))
     cdef u64 retired = counter(h, CSR_MINSTRET, retired_at(h, steps))
+    hpm_update(h, steps)
     csr_mask_write(h, CSR_MCOUNTINHIBIT, value, h.csr_mask[CSR_MCOUNTINHIBIT])
     counter_write(h, CSR_MCYCLE, cycle, cycles_at(h, steps))
     counter_write(h, CSR_MINSTRET, retired, retired_at(h, steps))
+    hpm_select(h)
 
 
 cdef void atp_write(HartState* h, u32 number, u64 value) noexcept nogil:
@@ -212,6 +226,8 @@ cdef void csr_write(HartState* h, u32 number, u64 value, u64 steps_after) noexce
         timers_changed(h)
     elif number - <u32>HSTATEEN < 4:
         hstateen_write(h, number, value, mask)
+    elif is_hpm_counter(number) or is_hpm_event(number):
+        hpm_write(h, number, value, mask, steps_after)
     elif number == CSR_MCOUNTINHIBIT:
         inhibit_write(h, value, steps_after)
     elif number == CSR_SIE:
@@ -221,7 +237,7 @@ cdef void csr_write(HartState* h, u32 number, u64 value, u64 steps_after) noexce
         csr_mask_write(h, CSR_MIE, value, mask)
         h.irq_check = True
     elif number == CSR_VSIE:
-        csr_mask_write(h, CSR_MIE, value << 1, h.csr[CSR_HIDELEG] & VS_IRQS)
+        csr_mask_write(h, CSR_MIE, from_guests_bits(value), guests_irqs(h))
         h.irq_check = True
     elif number == CSR_SIP:
         csr_mask_write(h, CSR_MIP, value, h.csr[CSR_MIDELEG] & mask)
@@ -236,7 +252,9 @@ cdef void csr_write(HartState* h, u32 number, u64 value, u64 steps_after) noexce
         csr_mask_write(h, CSR_HVIP, value, mask)
         h.irq_check = True
     elif number == CSR_VSIP:
-        csr_mask_write(h, CSR_HVIP, value << 1, h.csr[CSR_HIDELEG] & mask << 1)
+        mask = from_guests_bits(mask) & guests_irqs(h)
+        csr_mask_write(h, CSR_HVIP, from_guests_bits(value), mask & VS_IRQS)
+        csr_mask_write(h, CSR_MIP, value, mask & SIP_LCOFIP)
         h.irq_check = True
     else:
         csr_mask_write(h, number, value, mask)

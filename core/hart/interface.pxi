@@ -161,6 +161,7 @@ cdef class Hart:
             self.state.virtual = False
         self.state.irq_check = True
         contexts_update(self.state)
+        hpm_mode_changed(self.state)
 
     @property
     def virtual(self):
@@ -173,6 +174,7 @@ cdef class Hart:
         self.state.virtual = value
         self.state.irq_check = True
         contexts_update(self.state)
+        hpm_mode_changed(self.state)
 
     @property
     def waiting(self):
@@ -188,7 +190,9 @@ cdef class Hart:
 
     @steps.setter
     def steps(self, u64 value):
+        hpm_update(self.state, self.state.steps)
         self.state.steps = value
+        hpm_rebase(self.state, self.state.steps)
         self.clock_moved()
 
     @property
@@ -197,7 +201,9 @@ cdef class Hart:
 
     @idle_steps.setter
     def idle_steps(self, u64 value):
+        hpm_update(self.state, self.state.steps)
         self.state.idle_steps = value
+        hpm_rebase(self.state, self.state.steps)
 
     @property
     def guest_traps(self):
@@ -205,7 +211,9 @@ cdef class Hart:
 
     @guest_traps.setter
     def guest_traps(self, u64 value):
+        hpm_update(self.state, self.state.steps)
         self.state.guest_traps = value
+        hpm_rebase(self.state, self.state.steps)
 
     @property
     def reservation(self):

@@ -1,8 +1,11 @@
 # The run loop: what happens between blocks.  Handlers come back here for whatever is not straight-line execution.
 
 cdef void set_stop(HartState* h, u64 now) noexcept nogil:
-    """Run from `now` to the end of the budget, or to the next timer event if that comes first."""
-    cdef u64 timer = next_timer(h, now, EVERY_BIT)
+    """Run from `now` to the end of the budget, or to the next timer event or counter overflow if that comes first."""
+    cdef u64 timer = next_timer(h, now, EVERY_BIT), overflow
+    if h.hpm_running:
+        overflow = hpm_next(h, now)
+        timer = overflow if overflow < timer else timer
     h.stop = h.budget_end if h.budget_end <= timer else timer
     h.left = <i64>(h.stop - now)
 

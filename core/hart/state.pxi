@@ -175,6 +175,10 @@ cdef struct HartState:
     u64 mtime_offset
     u64 lines                   # interrupt wires, as mip bits
     u64 reservation
+    # the performance counters: see hpm.pxi
+    u64 hpm_armed
+    u64 hpm_running
+    u64 hpm_base[EVENT_TRAPS + 1]
     # the waiting exception
     u64 fault_cause
     bint fault_interrupt

@@ -10,6 +10,14 @@ cdef inline u64 steps_now(HartState* h) noexcept nogil:
     return h.stop - <u64>h.left
 
 
+cdef inline u64 cycles_at(HartState* h, u64 steps) noexcept nogil:
+    return steps - h.idle_steps
+
+
+cdef inline u64 retired_at(HartState* h, u64 steps) noexcept nogil:
+    return steps - h.idle_steps - h.guest_traps
+
+
 cdef inline bint supervisor_timer_on(HartState* h) noexcept nogil:
     """While menvcfg.STCE is set, STIP is stimecmp's alone."""
     return h.csr[CSR_MENVCFG] & MENVCFG_STCE != 0
@@ -28,11 +36,13 @@ cdef void drive(HartState* h, int interrupt, bint level) noexcept nogil:
 
 
 cdef void timer_update(HartState* h) noexcept nogil:
-    """Bring the timers' pending bits up to date with the clock."""
+    """Bring the timers' pending bits, and the performance counters, up to date with the clock."""
     cdef u64 time = mtime_at(h, steps_now(h))
     drive(h, IRQ_MTI, h.mtimecmp != EVERY_BIT and time >= h.mtimecmp)
     drive(h, IRQ_STI, supervisor_timer_on(h) and time >= h.csr[CSR_STIMECMP])
     drive(h, IRQ_VSTI, guest_timer_on(h) and time + h.csr[CSR_HTIMEDELTA] >= h.csr[CSR_VSTIMECMP])
+    if h.hpm_running:
+        hpm_update(h, steps_now(h))
 
 
 cdef u64 step_of_change(HartState* h, u64 now, u64 offset, u64 compare) noexcept nogil:

@@ -224,7 +224,7 @@ cdef bint take_trap(HartState* h) noexcept nogil:
             h.pc = vector(h.csr[CSR_STVEC], cause, h.fault_interrupt)
         h.csr[CSR_MSTATUS] = status
     else:
-        if h.fault_interrupt:                   # VS-level interrupts arrive under the supervisor's numbers
+        if h.fault_interrupt and cause != IRQ_LCOFI:    # VS-level interrupts arrive under the supervisor's numbers
             cause -= 1
             xcause -= 1
         h.csr[CSR_VSEPC] = h.pc
@@ -237,6 +237,7 @@ cdef bint take_trap(HartState* h) noexcept nogil:
         h.pc = vector(h.csr[CSR_VSTVEC], cause, h.fault_interrupt)
     if not hosted:
         contexts_update(h)
+        hpm_mode_changed(h)
         h.irq_check = True
     return hosted
 
@@ -298,3 +299,4 @@ cdef void returned(HartState* h) noexcept nogil:
     h.reservation = EVERY_BIT
     h.irq_check = True
     contexts_update(h)
+    hpm_mode_changed(h)

@@ -98,9 +98,9 @@ HEDELEG_MASK = MEDELEG_MASK & ~bits(
     ECALL_FROM_S, ECALL_FROM_VS, INSTRUCTION_GUEST_PAGE_FAULT, LOAD_GUEST_PAGE_FAULT, VIRTUAL_INSTRUCTION,
     STORE_GUEST_PAGE_FAULT)
 
-# The VS-level interrupts: writable in hideleg, read-only one in mideleg.
+# The VS-level interrupts: writable in hideleg, read-only one in mideleg. LCOFI is writable in both ("Shlcofideleg").
 HIDELEG_MASK = bits(VSSI, VSTI, VSEI)
-MIDELEG_MASK = bits(SSI, STI, SEI)
+MIDELEG_MASK = bits(SSI, STI, SEI, LCOFI)
 
 
 def describe(xcause: int) -> str:

@@ -11,7 +11,8 @@ XLEN_MASK = (1 << 64) - 1
 class Field:
     """Bits `hi` down to `lo` of a CSR. `writable`: software can change them by writing the CSR.
 
-    `extension` names the one without which the bits read as zero ("" if they are always there).
+    `extension` names the one without which the bits read as zero ("" if they are always there), or, separated by
+    spaces, those that must all be there.
     """
 
     name: str
@@ -57,7 +58,7 @@ class Csr:
 
     def absent_bits(self, isa: frozenset[str]) -> int:
         """The bits that read as zero on a hart with these extensions, because what they belong to is not among them."""
-        return sum(field.mask for field in self.fields if field.extension and field.extension not in isa)
+        return sum(field.mask for field in self.fields if not isa.issuperset(field.extension.split()))
 
 
 def structured(number: int, name: str, description: str, *fields: Field, reset: int = 0, vs_twin: str = "",

@@ -48,21 +48,29 @@ def status_fields(machine: bool) -> tuple[Field, ...]:
 def interrupt_fields(suffix: str, present: int, writable: int) -> tuple[Field, ...]:
     """One field for each interrupt whose bit is in `present`, named as in xie (suffix "E") or xip (suffix "P").
 
-    The VS-level interrupts and SGEI belong to the hypervisor extension.
+    The VS-level interrupts and SGEI belong to the hypervisor extension, LCOFI to Sscofpmf.
     """
     state = "enabled" if suffix == "E" else "pending"
     h_bits = causes.HIDELEG_MASK | causes.bits(causes.SGEI)
     return tuple(
         Field(cause.name + suffix, cause.number, cause.number, f"{cause.description.lower()} {state}",
-              bool(writable >> cause.number & 1), "H" if h_bits >> cause.number & 1 else "")
+              bool(writable >> cause.number & 1), _extension(cause, h_bits, "Sscofpmf"))
         for cause in causes.INTERRUPTS if present >> cause.number & 1)
 
 
-def delegation_fields(rows: tuple[causes.Cause, ...], writable: int, h_bits: int) -> tuple[Field, ...]:
-    """One field for each cause: whether it is delegated."""
+def _extension(cause: causes.Cause, h_bits: int, lcofi: str) -> str:
+    """The extension that a cause's bit belongs to."""
+    if cause.name == "LCOFI":
+        return lcofi
+    return "H" if h_bits >> cause.number & 1 else ""
+
+
+def delegation_fields(rows: tuple[causes.Cause, ...], writable: int, h_bits: int,
+                      lcofi: str = "Sscofpmf") -> tuple[Field, ...]:
+    """One field for each cause: whether it is delegated. `lcofi`: the extension that LCOFI's bit belongs to."""
     return tuple(
         Field(cause.name, cause.number, cause.number, f"delegate: {cause.description.lower()}",
-              bool(writable >> cause.number & 1), "H" if h_bits >> cause.number & 1 else "")
+              bool(writable >> cause.number & 1), _extension(cause, h_bits, lcofi))
         for cause in rows)
 
 

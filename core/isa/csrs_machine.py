@@ -16,6 +16,7 @@ from .csr_fields import (
     state_enables,
     status_fields,
 )
+from .csrs_counters import MACHINE_COUNTERS, MCOUNTINHIBIT
 from .csrs_debug import TRIGGER_CSRS
 from .extensions import DEFAULT_ISA, EXTENSIONS, misa_bits
 
@@ -31,8 +32,8 @@ _H_EXCEPTIONS = causes.MEDELEG_MASK & ~causes.HEDELEG_MASK & ~causes.bits(causes
 
 # Machine-level pending bits come from the CLINT and PLIC. SGEI never happens here: there are no guest external
 # interrupts (GEILEN is 0). hvip feeds VSTIP and VSEIP.
-_MIE = causes.bits(*causes.INTERRUPT_BY_NUMBER) & ~causes.bits(causes.SGEI, causes.LCOFI)
-_MIP = causes.bits(causes.SSI, causes.STI, causes.SEI, causes.VSSI)
+_MIE = causes.bits(*causes.INTERRUPT_BY_NUMBER) & ~causes.bits(causes.SGEI)
+_MIP = causes.bits(causes.SSI, causes.STI, causes.SEI, causes.VSSI, causes.LCOFI)
 _ALL_INTERRUPTS = causes.bits(*causes.INTERRUPT_BY_NUMBER)
 
 
@@ -48,18 +49,6 @@ def _pmp() -> tuple[Csr, ...]:
         plain(0x3B0 + i, f"pmpaddr{i}", f"PMP address of entry {i}, bits 55 to 2", write_mask=(1 << 54) - 1)
         for i in range(64))
     return configs + addresses
-
-
-def _counters() -> tuple[Csr, ...]:
-    # The performance counters beyond cycle and instret count nothing: read-only zero, as the manual allows.
-    return (
-        plain(0xB00, "mcycle", "Machine cycle counter"),
-        plain(0xB02, "minstret", "Machine instructions-retired counter"),
-        *(plain(0xB00 + i, f"mhpmcounter{i}", f"Machine performance counter {i}", 0, extension="Zihpm")
-          for i in range(3, 32)),
-        *(plain(0x320 + i, f"mhpmevent{i}", f"Event that mhpmcounter{i} counts", 0, extension="Zihpm")
-          for i in range(3, 32)),
-    )
 
 
 PMPCFG_FIELDS: tuple[Field, ...] = (
@@ -91,10 +80,7 @@ MACHINE_CSRS: tuple[Csr, ...] = (
     *state_enables(0x30C, "mstateen", "the levels below M", "Smstateen"),
     structured(0x30A, "menvcfg", "Environment of the levels below M",
                *environment_fields("modes below M", full=True)),
-    structured(0x320, "mcountinhibit", "Counters that stand still",
-               Field("CY", 0, 0, "mcycle stands still", True),
-               Field("IR", 2, 2, "minstret stands still", True),
-               Field("HPM", 31, 3, "mhpmcounter3 to mhpmcounter31 stand still")),
+    MCOUNTINHIBIT,
     plain(0x340, "mscratch", "Scratch register of M-mode"),
     structured(0x341, "mepc", "Address to which mret returns", *EPC),
     structured(0x342, "mcause", "Cause of the trap into M-mode", *CAUSE),
@@ -110,5 +96,5 @@ MACHINE_CSRS: tuple[Csr, ...] = (
                Field("SSEED", 9, 9, "S-mode may read seed (Zkr)")),
     *_pmp(),
     *TRIGGER_CSRS,
-    *_counters(),
+    *MACHINE_COUNTERS,
 )

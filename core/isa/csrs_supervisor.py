@@ -15,12 +15,13 @@ from .csr_fields import (
     interrupt_fields,
     status_fields,
 )
+from .csrs_counters import SUPERVISOR_COUNTERS, USER_COUNTERS
 
-S_INTERRUPTS = causes.bits(causes.SSI, causes.STI, causes.SEI)
+S_INTERRUPTS = causes.MIDELEG_MASK
 """The interrupts in sie and sip."""
 
-S_SOFTWARE = causes.bits(causes.SSI)
-"""The one pending bit that S-mode itself can set and clear; the platform or M-mode owns the others."""
+S_SOFTWARE = causes.bits(causes.SSI, causes.LCOFI)
+"""The pending bits that S-mode itself can set and clear; the platform or M-mode owns the others."""
 
 SUPERVISOR_CSRS: tuple[Csr, ...] = (
     structured(0x100, "sstatus", "Supervisor status", *status_fields(machine=False), reset=UXL_64 << 32,
@@ -43,6 +44,7 @@ SUPERVISOR_CSRS: tuple[Csr, ...] = (
           vs_twin="vstimecmp", extension="Sstc"),
     structured(0x180, "satp", "Address translation: mode, address space, root page table", *SATP, vs_twin="vsatp",
                extension="S"),
+    *SUPERVISOR_COUNTERS,
 )
 
 _FLAGS = (Field("NX", 0, 0, "inexact", True),
@@ -57,8 +59,5 @@ USER_CSRS: tuple[Csr, ...] = (
                Field("RM", 2, 0, "rne, rtz, rdn, rup, rmm; above that reserved", True), extension="F"),
     structured(0x003, "fcsr", "Floating-point control and status", *_FLAGS,
                Field("FRM", 7, 5, "dynamic rounding mode", True), extension="F"),
-    plain(0xC00, "cycle", "Cycles", 0, extension="Zicntr"),
-    plain(0xC01, "time", "Real-time counter", 0, extension="Zicntr"),
-    plain(0xC02, "instret", "Instructions retired", 0, extension="Zicntr"),
-    *(plain(0xC00 + i, f"hpmcounter{i}", f"Performance counter {i}", 0, extension="Zihpm") for i in range(3, 32)),
+    *USER_COUNTERS,
 )

@@ -82,6 +82,8 @@ EXTENSIONS: tuple[Extension, ...] = (
     Extension("Ssstateen", "sstateen0 to 3 and hstateen0 to 3: which state the level below may access"),
     Extension("Smstateen", "mstateen0 to 3: which state the levels below M may access", ("Ssstateen",)),
     Extension("Sstc", "stimecmp and vstimecmp: timers for S-mode and VS-mode", ("Zicntr",)),
+    Extension("Sscofpmf", "counters that interrupt when they overflow, and count in chosen modes only", ("Zihpm",)),
+    Extension("Shlcofideleg", "hideleg can give the counter-overflow interrupt to VS-mode", ("Sscofpmf", "H")),
     Extension("Svinval", "address-translation cache invalidation in parts"),
     _fact("Svbare", "satp may select no translation"),
     _fact("Sv39", "three-level page tables"),

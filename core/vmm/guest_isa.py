@@ -14,10 +14,11 @@ from ..errors import ConfigError
 from ..isa.extensions import BY_NAME, DEFAULT_ISA, Extension, close, names_in_order, without
 
 _MACHINE_LEVEL: Final = tuple(name for name in DEFAULT_ISA if name.startswith("Sm"))
-_HYPERVISORS: Final = ("Sdtrig", "Ssstateen", "Svadu")
+_HYPERVISORS: Final = ("Sdtrig", "Sscofpmf", "Shlcofideleg", "Ssstateen", "Svadu")
 
-HOST_ISA: Final = without(DEFAULT_ISA, "Sdtrig")
-"""What the hart of a VM's machine has: the hypervisor debugs guests by other means, and H cannot hide scontext."""
+HOST_ISA: Final = without(DEFAULT_ISA, "Sdtrig", "Sscofpmf")
+"""What the hart of a VM's machine has: the hypervisor debugs guests by other means, and H cannot hide scontext. Nor can
+it hide scountovf, and a guest's counters would see the hypervisor at work."""
 
 GUEST_ISA: Final = without(DEFAULT_ISA, "H", *_MACHINE_LEVEL, *_HYPERVISORS, "Sstc")
 """What a guest gets unless told otherwise: all of the machine's extensions but those beneath a guest."""

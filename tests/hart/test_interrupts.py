@@ -12,9 +12,9 @@ from hartvisor.core.isa import causes
 from .bench import CODE, DATA, M_VECTOR, MODES, S_VECTOR, U64, VS_VECTOR, Bench
 
 SIE, MIE = 1 << 1, 1 << 3
-PRIORITY = (11, 3, 7, 9, 1, 5, 12, 10, 2, 6)
-"""Machine chapter: MEI, MSI, MTI, SEI, SSI, STI; H adds SGEI, VSEI, VSSI, VSTI."""
-RAISABLE = (1, 2, 3, 5, 6, 7, 9, 10, 11)
+PRIORITY = (11, 3, 7, 9, 1, 5, 12, 10, 2, 6, 13)
+"""Machine chapter: MEI, MSI, MTI, SEI, SSI, STI, LCOFI; H puts SGEI, VSEI, VSSI, VSTI before the last."""
+RAISABLE = (1, 2, 3, 5, 6, 7, 9, 10, 11, 13)
 
 
 def raise_all(bench: Bench, numbers: tuple[int, ...]) -> None:
@@ -24,8 +24,13 @@ def raise_all(bench: Bench, numbers: tuple[int, ...]) -> None:
             bench.hart.set_irq(num, True)
     if 7 in numbers:
         bench.hart.mtimecmp = 0
-    bench["mip"] = sum(1 << num for num in numbers if num in (1, 5, 9))
+    bench["mip"] = sum(1 << num for num in numbers if num in (1, 5, 9, 13))
     bench["hvip"] = sum(1 << num for num in numbers if num in (2, 6, 10))
+
+
+def cause_in(mode: str, num: int) -> int:
+    """The number under which interrupt `num` arrives in a mode: VS-mode finds its own three where S-mode has them."""
+    return num - 1 if mode == "VS" and num != 13 else num
 
 
 def where(num: int, mode: str, mideleg: int, hideleg: int, mie: bool, sie: bool, vsie: bool) -> str | None:
@@ -57,7 +62,7 @@ def test_where_each_interrupt_goes(num: int, mode: str) -> None:
         if goes:
             prefix = {"M": "m", "HS": "s", "VS": "vs"}[goes]
             assert bench.mode == goes
-            assert bench[prefix + "cause"] == 1 << 63 | (num - 1 if goes == "VS" else num)
+            assert bench[prefix + "cause"] == 1 << 63 | cause_in(goes, num)
             assert (bench[prefix + "epc"], bench[prefix + "tval"]) == (CODE, 0)
             assert bench.hart.pc == {"M": M_VECTOR, "HS": S_VECTOR, "VS": VS_VECTOR}[goes]
 
@@ -92,7 +97,7 @@ def test_the_priority_among_pending_interrupts(first: int, second: int) -> None:
         winner = min(rank, key=lambda num: rank[num])
         trap = bench.trap()
         assert trap.is_interrupt
-        assert trap.cause == (winner - 1 if trap.mode == "VS" else winner)
+        assert trap.cause == cause_in(trap.mode, winner)
 
 
 @pytest.mark.parametrize(

@@ -156,7 +156,8 @@ def test_delegation_masks_are_the_manuals() -> None:
     hedeleg_read_only = {9, 10, 11, 20, 21, 22, 23}
     assert {n for n in range(64) if causes.HEDELEG_MASK >> n & 1} == set(causes.EXCEPTION_BY_NUMBER) - hedeleg_read_only
     assert causes.MEDELEG_MASK >> 11 & 1 == 0
-    assert csrs.BY_NAME["hideleg"].write_mask == csrs.BY_NAME["mideleg"].reset == 0x444
+    assert csrs.BY_NAME["mideleg"].reset == 0x444
+    assert (csrs.BY_NAME["mideleg"].write_mask, csrs.BY_NAME["hideleg"].write_mask) == (0x2222, 0x2444)
 
 
 def test_without_h_no_bit_of_h_is_left() -> None:

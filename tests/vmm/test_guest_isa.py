@@ -81,6 +81,15 @@ def test_guest_has_nothing_that_lies_beneath_it() -> None:
         VmConfig(isa=DEFAULT_ISA)
 
 
+def test_guest_finds_nothing_of_counter_overflows() -> None:
+    """scountovf is illegal, LCOFI's bits are zero, and what a hypervisor has of it is refused by name."""
+    with pytest.raises(ConfigError, match="a guest has no Sscofpmf"):
+        VmConfig(isa=GUEST_ISA | {"Sscofpmf"})
+    bits = "li t2, -1\ncsrs sie, t2\ncsrs sip, t2\ncsrr s2, sie\ncsrr s3, sip\ncsrw sie, zero\ncsrw sip, zero"
+    vms = assert_equivalent(_COUNTS_ILLEGAL.format(instructions=f"csrr a0, scountovf\n{bits}"), 120)
+    assert {(vm.hart.read_gpr(18) & 1 << 13, vm.hart.read_gpr(19) & 1 << 13) for vm in vms} == {(0, 0)}
+
+
 @pytest.mark.parametrize("technique", COMPARED)
 def test_device_tree_tells_the_guests_extensions(technique: str) -> None:
     vm = start("nop", technique, isa=without(GUEST_ISA, "Zihpm"))
