@@ -10,8 +10,6 @@ import io
 import re
 from collections.abc import Iterable, Mapping
 
-from elftools.elf.elffile import ELFFile
-
 SUFFIX = re.compile(r"\.ko(\.xz)?$")
 
 
@@ -23,6 +21,8 @@ def module_name(path: str) -> str:
 def module_needs(module: bytes) -> list[str]:
     """The names of the modules that one (an ELF file) cannot be loaded without, and those it asks for softly before
     itself."""
+    from elftools.elf.elffile import ELFFile  # here: the guests' build and the oracles' installer run without it
+
     section = ELFFile(io.BytesIO(module)).get_section_by_name(".modinfo")
     needs: list[str] = []
     for text in section.data().decode("utf-8", "replace").split("\0") if section is not None else ():

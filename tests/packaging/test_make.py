@@ -97,3 +97,10 @@ def run_one_oracle_test(folder: Path, required: str) -> subprocess.CompletedProc
     command = [sys.executable, "-m", "pytest", "-p", "tests.conftest", "-p", "no:cacheprovider", "-rs", str(test)]
     env = {**os.environ, "PATH": str(folder), "HARTVISOR_REQUIRE_ORACLES": required, "COLUMNS": "200"}
     return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize("module", ["tools.install_oracles", "tools.requirements", "guest.build"])
+def test_what_runs_before_the_dependencies_are_there_needs_none(module: str) -> None:
+    """`make oracles` uses the system's Python; a wheel's build has setuptools, Cython and ziglang only."""
+    run = subprocess.run([sys.executable, "-S", "-c", f"import {module}"], cwd=ROOT, capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
