@@ -13,9 +13,9 @@ class ConsoleEnd:
     """One terminal, shared by all that talk to it (the UART, the SBI console): bytes typed are read once, by whoever
     asks first.
 
-    output: called with the bytes the guest writes, as it writes them. refill: called when the guest looks for input
-    and none waits; gives some bytes, or none at the input's end, after which it is None. Its bytes are shown to the
-    guest one at a time: neither when a pipe is written nor in what pieces can then be seen.
+    output: called with the bytes the guest writes, as it writes them. refill: called when the guest looks for input,
+    or has nothing else to do, and none waits; gives some bytes, or none at the input's end, after which it is None. Its
+    bytes are shown to the guest one at a time: neither when a pipe is written nor in what pieces can then be seen.
     """
 
     def __init__(self, output: Callable[[bytes], None] = discard) -> None:
@@ -28,6 +28,11 @@ class ConsoleEnd:
     def subscribe(self, listener: Callable[[], None]) -> None:
         """Call listener whenever the typed bytes that wait have become more or fewer."""
         self._listeners.append(listener)
+
+    @property
+    def typed(self) -> int:
+        """How many bytes wait; asking is not looking."""
+        return len(self._typed)
 
     @property
     def waiting(self) -> int:
@@ -50,7 +55,11 @@ class ConsoleEnd:
 
     def read(self, limit: int) -> bytes:
         """Take the first `limit` waiting bytes, fewer if there are fewer."""
-        data = bytes(self._typed[: min(limit, self.waiting)])
+        return self.take(min(limit, self.waiting))
+
+    def take(self, limit: int) -> bytes:
+        """As `read`, of what waits already."""
+        data = bytes(self._typed[:limit])
         if data:
             del self._typed[: len(data)]
             self._notify()

@@ -9,6 +9,10 @@ when the guest reads it. Two things follow from that:
   can be.
 - The character timeout interrupt (datasheet 8.4.1: "no more characters for 4 character times") has no time to wait
   for: bytes that stay below the trigger level are announced by it immediately.
+
+Where the terminal's bytes come from a pipe, the guest gets the next when it has nothing else to do: when it reads LSR
+twice in a row (a driver that polls) or sleeps with received-data interrupts on (`wants_input`, which the machine asks). Not
+sooner, because drivers read RBR at their start to be rid of what may be in it.
 """
 
 from .console import ConsoleEnd
@@ -108,7 +112,13 @@ class Uart16550:
         self._thre_pending = False  # the THRE interrupt is an event: reading IIR takes it back
         self._looped = bytearray()  # bytes received through loopback, not read yet
         self._level = False
+        self._is_polled = False  # the last access was a read of LSR
         console.subscribe(self._update)
+
+    @property
+    def wants_input(self) -> bool:
+        """Whether the guest, should it sleep, does so waiting for a byte that has not come."""
+        return bool(self._ier & IER_RDA) and not self._console.typed
 
     # --- the bus side
 
@@ -116,6 +126,7 @@ class Uart16550:
         """Read one register."""
         if offset >= REGISTERS:
             raise DeviceFault
+        was_polled, self._is_polled = self._is_polled, offset == LSR
         if offset <= DLM and self._lcr & LCR_DLAB:
             return self._divisor >> 8 * offset & 0xFF
         if offset == RBR:
@@ -129,7 +140,7 @@ class Uart16550:
         if offset == MCR:
             return self._mcr
         if offset == LSR:
-            return self._line_status()
+            return self._line_status(was_polled)
         if offset == MSR:
             return self._modem_status()
         return self._scr
@@ -138,6 +149,7 @@ class Uart16550:
         """Write one register. LSR and MSR are read-only: such stores do nothing."""
         if offset >= REGISTERS:
             raise DeviceFault
+        self._is_polled = False
         value &= 0xFF
         if offset <= DLM and self._lcr & LCR_DLAB:
             shift = 8 * offset
@@ -165,7 +177,7 @@ class Uart16550:
             return value
         if self._mcr & MCR_LOOP:
             return 0  # the serial input is disconnected (datasheet 8.7)
-        data = self._console.read(1)
+        data = self._console.take(1)
         return data[0] if data else 0
 
     def _transmit(self, value: int) -> None:
@@ -215,10 +227,11 @@ class Uart16550:
         self._fcr = value & FCR_STORED
         self._update()
 
-    def _line_status(self) -> int:
-        """LSR. The transmitter is always empty; reading clears the overrun flag."""
+    def _line_status(self, is_again: bool) -> int:
+        """LSR. The transmitter is always empty; reading clears the overrun flag. is_again: nothing happened since it was
+        read last."""
         value = LSR_THRE | LSR_TEMT
-        if self._received():
+        if self._received() or (is_again and not self._mcr & MCR_LOOP and self._console.waiting):
             value |= LSR_DR
         if self._overrun:
             value |= LSR_OE
@@ -248,7 +261,7 @@ class Uart16550:
         """How many received bytes the guest can read now."""
         level = len(self._looped)
         if not self._mcr & MCR_LOOP:
-            level += self._console.waiting
+            level += self._console.typed
         return min(level, FIFO_DEPTH if self._fcr & FCR_ENABLE else 1)
 
     def _cause(self) -> int:
@@ -287,6 +300,7 @@ class Uart16550:
             "overrun": int(self._overrun),
             "thre_pending": int(self._thre_pending),
             "looped": bytes(self._looped),
+            "polled": int(self._is_polled),
         }
 
     def restore(self, state: State) -> None:
@@ -301,5 +315,6 @@ class Uart16550:
         self._overrun = bool(int_of(state, "overrun"))
         self._thre_pending = bool(int_of(state, "thre_pending"))
         self._looped = bytearray(bytes_of(state, "looped"))
+        self._is_polled = bool(int_of(state, "polled"))
         self._level = self._cause() != IIR_NONE
         self.irq(self._level)

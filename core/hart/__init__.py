@@ -3,6 +3,7 @@
 from .hart import (
     EXIT_BREAKPOINT,
     EXIT_BUDGET,
+    EXIT_IDLE,
     EXIT_MMIO,
     EXIT_TRAP,
     EXIT_WFI,
@@ -18,6 +19,7 @@ from .hart import (
 __all__ = [
     "EXIT_BREAKPOINT",
     "EXIT_BUDGET",
+    "EXIT_IDLE",
     "EXIT_MMIO",
     "EXIT_TRAP",
     "EXIT_WFI",

@@ -24,6 +24,7 @@ cdef void op_wfi(HartState* h, Op* ip, i64 left) noexcept nogil:
     else:
         stop_after(h, ip, left)
         h.waiting = True
+        h.idle_reported = False
         h.irq_check = True
 
 

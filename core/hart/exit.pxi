@@ -19,7 +19,7 @@ cdef class Exit:
     cdef readonly u64 target
 
     def __repr__(self):
-        name = ("budget", "trap", "mmio", "wfi", "breakpoint")[self.reason]
+        name = ("budget", "trap", "mmio", "wfi", "breakpoint", "none", "idle")[self.reason]
         facts = {"trap": f" cause={self.cause} interrupt={self.is_interrupt} tval={self.tval:#x} insn={self.insn:#x}",
                  "mmio": f" address={self.address:#x} size={self.size} store={self.is_store}"}.get(name, "")
         return f"<Exit {name} pc={self.pc:#x} steps={self.steps}{facts}>"

@@ -5,6 +5,7 @@ EXIT_TRAP = REASON_TRAP
 EXIT_MMIO = REASON_MMIO
 EXIT_WFI = REASON_WFI
 EXIT_BREAKPOINT = REASON_BREAKPOINT
+EXIT_IDLE = REASON_IDLE
 HOST_M = HOST_M_BIT
 HOST_HS = HOST_HS_BIT
 DEFAULT_STEPS_PER_TICK = 10
@@ -183,6 +184,14 @@ cdef class Hart:
     @waiting.setter
     def waiting(self, value):
         self.state.waiting = value
+
+    @property
+    def reports_idle(self):
+        return self.state.reports_idle
+
+    @reports_idle.setter
+    def reports_idle(self, value):
+        self.state.reports_idle = value
 
     @property
     def steps(self):

@@ -11,14 +11,20 @@ cdef void set_stop(HartState* h, u64 now) noexcept nogil:
 
 
 cdef bint sleep(HartState* h) noexcept nogil:
-    """WFI: skip the clock to the next timer event, or to the end of the budget. False if nothing will ever wake the hart."""
+    """WFI: skip the clock to the next timer event, or to the end of the budget. False if nothing will ever wake the hart, or if the
+    host wants to know first."""
     cdef u64 now = steps_now(h), wake
     if pending_bits(h) & h.csr[CSR_MIE]:
         h.waiting = False
+        h.idle_reported = False
         h.irq_check = True
         return True
     wake = next_timer(h, now, h.csr[CSR_MIE])
     if wake == EVERY_BIT:
+        h.idle_reported = False
+        return False
+    if h.reports_idle and not h.idle_reported:
+        h.idle_reported = True
         return False
     if wake > h.budget_end:
         wake = h.budget_end
@@ -73,7 +79,7 @@ cdef int run_loop(HartState* h) noexcept nogil:
         if h.waiting:
             h.link_from = NULL
             if not sleep(h):
-                return REASON_WFI
+                return REASON_IDLE if h.idle_reported else REASON_WFI
             if h.waiting:
                 continue
         if h.irq_check and take_pending(h):

@@ -72,6 +72,7 @@ cdef enum:                      # reasons of Hart.run's Exit
     REASON_WFI = 3
     REASON_BREAKPOINT = 4
     REASON_NONE = 5
+    REASON_IDLE = 6
 
 cdef enum:
     HOST_M_BIT = 1
@@ -163,6 +164,8 @@ cdef struct HartState:
     bint host_float             # the host's arithmetic may be used,
     bint host_fit               # and it rounds as it should
     u32 raised                  # flags of the operation at hand
+    bint reports_idle           # a WFI that sleeps towards a timer is an exit first
+    bint idle_reported          # this one has been
     u64 hosts
     u64 hart_id
     # clocks

@@ -72,6 +72,10 @@ class Board:
             raise ValueError(f"{region} has no interrupt")
         return partial(self.plic.set_source, region.irq)
 
+    def offer_input(self) -> bool:
+        """The guest sleeps: let what it waits for arrive at its serial port. Whether anything did."""
+        return self.uart.wants_input and self.console.waiting > 0
+
     def save(self) -> dict[str, State]:
         """The state of the console and of every device, by region name."""
         return {CONSOLE: self.console.save()} | {region.name: device.save() for region, device in self.bus.slots}

@@ -43,13 +43,15 @@ def build_device_tree(
     memory_size: int,
     n_harts: int = 1,
     bootargs: str = "",
+    initrd: Region | None = None,
     isa: frozenset[str] = DEFAULT_ISA,
     timebase_frequency: int = DEFAULT_TIMEBASE,
     board: Sequence[Region] = VM_BOARD,
 ) -> bytes:
     """The flattened device tree (version 17).
 
-    memory_size: bytes of RAM; bootargs: the kernel's command line; isa: the harts' extensions; timebase_frequency:
+    memory_size: bytes of RAM; bootargs: the kernel's command line; initrd: where the initial ramdisk
+    lies; isa: the harts' extensions; timebase_frequency:
     Hz of `time`; board: the regions of memory_map that have a device. Raises ConfigError where bootargs are not
     ASCII or too long.
     """
@@ -61,7 +63,7 @@ def build_device_tree(
     root = node(
         "/",
         {"#address-cells": 2, "#size-cells": 2, "compatible": "riscv-virtio", "model": "riscv-virtio,hartvisor"},
-        chosen(bootargs),
+        chosen(bootargs, initrd),
         cpus(n_harts, isa, timebase_frequency, phandles),
         node(f"memory@{memory.base:x}", {"device_type": "memory", "reg": reg(memory)}),
         syscon("poweroff", PASS_WORD, phandles),
@@ -95,9 +97,12 @@ def reg(region: Region) -> list[int]:
     return [region.base >> 32, region.base & 0xFFFF_FFFF, region.size >> 32, region.size & 0xFFFF_FFFF]
 
 
-def chosen(bootargs: str) -> fdt.Node:
+def chosen(bootargs: str, initrd: Region | None) -> fdt.Node:
     """What the firmware tells the kernel. No rng-seed: a machine that starts alike must run alike."""
     arguments: dict[str, Value] = {"bootargs": bootargs.encode("ascii") + b"\0"} if bootargs else {}
+    if initrd is not None:
+        arguments["linux,initrd-start"] = [initrd.base >> 32, initrd.base & 0xFFFF_FFFF]
+        arguments["linux,initrd-end"] = [initrd.end >> 32, initrd.end & 0xFFFF_FFFF]
     return node("chosen", {**arguments, "stdout-path": f"/soc/serial@{UART.base:x}"})
 
 

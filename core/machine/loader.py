@@ -1,4 +1,5 @@
-"""Guest images: reads an ELF file, refuses what no machine of ours could run, and places what is left in RAM.
+"""Guest images: reads an ELF file or a Linux `Image`, refuses what no machine of ours could run, and places what is left
+in RAM.
 
 Source: System V ABI (gABI) chapters 4 and 5 for ELF, RISC-V ELF psABI for e_machine. The parsing is pyelftools'; what
 it makes of damaged files (any exception at all) becomes one ImageError here.
@@ -18,7 +19,8 @@ from elftools.elf.elffile import ELFFile
 from elftools.elf.sections import SymbolTableSection
 
 from ..errors import ImageError
-from .memory_map import Region
+from .linux_image import is_linux_image, placement, unpack_kernel
+from .memory_map import RAM_BASE, Region
 
 ELF_MAGIC = b"\x7fELF"
 EHDR_SIZE = 64
@@ -78,9 +80,11 @@ class Image:
         """Address by name of every named, defined symbol, as linked (gva where the kernel is linked high). Parsed
         when first read.
 
-        Where a name is defined more than once, a global definition wins over a local one. Raises ImageError for a
-        damaged symbol table.
+        Where a name is defined more than once, a global definition wins over a local one. Only ELF files have any.
+        Raises ImageError for a damaged symbol table.
         """
+        if not self._file.startswith(ELF_MAGIC):
+            return {}
         try:
             return read_symbols(self._file)
         except Exception as error:
@@ -88,10 +92,13 @@ class Image:
 
     @cached_property
     def code_ranges(self) -> tuple[CodeRange, ...]:
-        """The executable sections by rising address; the executable segments of a file without sections.
+        """The executable sections by rising address; the executable segments of a file without sections; all of a raw
+        file.
 
         Raises ImageError for damaged section headers.
         """
+        if not self._file.startswith(ELF_MAGIC):
+            return tuple(CodeRange(segment.gpa, segment.data) for segment in self.segments)
         try:
             return read_code(self._file)
         except Exception as error:
@@ -99,23 +106,43 @@ class Image:
 
 
 def load_image(path: str | Path) -> Image:
-    """Read the ELF file at path. Raises ImageError for whatever is wrong with it."""
+    """Read the ELF file or Linux kernel at path. Raises ImageError for whatever is wrong with it."""
+    return parse_image(read_file(path), str(path))
+
+
+def load_raw(path: str | Path, address: int) -> Image:
+    """Read the file at path: an ELF file, a Linux kernel, or else raw bytes that go to `address` (gpa) and start
+    there. Raises ImageError."""
+    data = unpack_kernel(read_file(path), str(path))
+    if data.startswith(ELF_MAGIC) or is_linux_image(data):
+        return parse_image(data, str(path))
+    if not data:
+        raise ImageError(f"{path}: the file is empty")
+    return Image(str(path), address, (Segment(address, data, len(data)),), b"")
+
+
+def read_file(path: str | Path) -> bytes:
+    """The bytes of the file at path. Raises ImageError."""
     try:
         file = Path(path)
         if file.exists() and not file.is_file():
             raise ImageError(f"{path}: not a regular file; expected {WANTED}")
-        data = file.read_bytes()
+        return file.read_bytes()
     except OSError as error:
         reason = strerror(error.errno) if error.errno else str(error)
         hint = "; give the path of an ELF file or the name of a shipped guest" if error.errno == errno.ENOENT else ""
         raise ImageError(f"{path}: {reason}{hint}") from error
     except ValueError as error:
         raise ImageError(f"{str(path)!r}: not a file name ({error})") from error
-    return parse_image(data, str(path))
 
 
 def parse_image(data: bytes, name: str) -> Image:
-    """The image in `data`, the bytes of an ELF file; name stands for it in messages. Raises ImageError."""
+    """The image in `data`, the bytes of an ELF file or of a Linux kernel, packed or not; name stands for it in
+    messages. Raises ImageError."""
+    data = unpack_kernel(data, name)
+    if is_linux_image(data):
+        offset, size = placement(data)
+        return Image(name, RAM_BASE + offset, (Segment(RAM_BASE + offset, data, size),), b"")
     check_identity(data, name)
     try:
         elf = ELFFile(io.BytesIO(data))

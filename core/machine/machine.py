@@ -11,15 +11,17 @@ from functools import partial
 
 from ..devices.aclint import Aclint, TimerWires
 from ..devices.console import ConsoleEnd
+from ..devices.rtc_goldfish import RtcGoldfish
 from ..devices.test_finisher import Finish
 from ..devices.virtio.device import VirtioDevice
 from ..devices.virtio.ram import SharedRam
 from ..errors import ConfigError
-from ..hart import EXIT_BREAKPOINT, EXIT_MMIO, EXIT_TRAP, EXIT_WFI, HOST_M, Exit, Hart, Memory
+from ..hart import EXIT_BREAKPOINT, EXIT_IDLE, EXIT_MMIO, EXIT_TRAP, EXIT_WFI, HOST_M, Exit, Hart, Memory
 from ..isa.causes import MEI, MSI, SEI
 from ..isa.extensions import DEFAULT_ISA
 from .board import Board
-from .device_tree import build_device_tree
+from .boot import BootFiles, dynamic_info, dynamic_info_address, initrd_region
+from .device_tree import DEFAULT_TIMEBASE, build_device_tree
 from .loader import Image, place
 from .memory_map import (
     ACLINT,
@@ -27,7 +29,9 @@ from .memory_map import (
     MIN_MEMORY,
     PAGE_SIZE,
     RAM_BASE,
+    RTC,
     VM_BOARD,
+    Region,
     device_tree_region,
 )
 
@@ -38,7 +42,7 @@ QUANTUM = 10_000
 MAX_HARTS = 8
 
 M_MODE, S_MODE = 3, 1
-A0, A1 = 10, 11
+A0, A1, A2 = 10, 11, 12
 U64 = (1 << 64) - 1
 
 
@@ -110,6 +114,9 @@ class Machine:
         if not self.is_hosted:
             wires = [TimerWires(partial(hart.set_irq, MSI), partial(setattr, hart, "mtimecmp")) for hart in self.harts]
             self.board.attach(ACLINT, Aclint(wires, self.read_mtime, self.write_mtime))
+            self.board.attach(RTC, RtcGoldfish(self.read_nanoseconds, self.board.irq_line(RTC)))
+            for hart in self.harts:
+                hart.reports_idle = True
         self._steps_per_tick = steps_per_tick
         self._turn = 0
         self._turn_end = self._quantum = QUANTUM if n_harts > 1 else U64
@@ -118,26 +125,43 @@ class Machine:
     # --- what it runs
 
     def load(self, image: Image, *, bootargs: str = "") -> None:
-        """Place an image and the device tree in the fresh RAM, and every hart at the entry, a0 its number, a1 the
-        device tree.
+        """As `boot`, of a single image, in M-mode or, where that is hosted, S-mode."""
+        self.boot(BootFiles(bios=image, bootargs=bootargs))
 
-        Raises ImageError where the image does not fit, ConfigError where bootargs cannot be handed over.
+    def boot(self, files: BootFiles) -> None:
+        """Place bios, kernel, initial ramdisk and device tree in the fresh RAM, and every hart at the start (boot.py says
+        where and in what state).
+
+        Raises ImageError where something does not fit, ConfigError where the kernel's arguments cannot be handed over.
         """
+        size = self.memory.size
+        first, kernel = files.first, files.kernel
+        initrd = initrd_region(len(files.initrd), kernel or first, size)
         tree = build_device_tree(
-            memory_size=self.memory.size,
+            memory_size=size,
             n_harts=len(self.harts),
-            bootargs=bootargs,
+            bootargs=files.bootargs,
+            initrd=initrd,
             isa=self.harts[0].isa,
             board=VM_BOARD if self.is_hosted else FIRMWARE_BOARD,
         )
-        tree_region = device_tree_region(self.memory.size)
-        place(image, self.memory.write, self.memory.base, self.memory.size, reserved=[tree_region])
-        self.memory.write(tree_region.base, tree)
+        taken = [device_tree_region(size)] + ([initrd] if initrd is not None else [])
+        place(first, self.memory.write, self.memory.base, size, reserved=taken)
+        if kernel is not None and kernel is not first:
+            bios_code = Region(f"bios {first.name}", first.segments[0].gpa, len(first.segments[0].data))
+            place(kernel, self.memory.write, self.memory.base, size, reserved=[*taken, bios_code])
+        self.memory.write(taken[0].base, tree)
+        if initrd is not None:
+            self.memory.write(initrd.base, files.initrd)
+        if not self.is_hosted:
+            self.memory.write(dynamic_info_address(size), dynamic_info(kernel))
         for index, hart in enumerate(self.harts):
-            hart.pc = image.entry
+            hart.pc = first.entry
             hart.privilege = S_MODE if self.is_hosted else M_MODE
             hart.write_gpr(A0, index)
-            hart.write_gpr(A1, tree_region.base)
+            hart.write_gpr(A1, taken[0].base)
+            if not self.is_hosted:
+                hart.write_gpr(A2, dynamic_info_address(size))
 
     # --- running
 
@@ -167,7 +191,9 @@ class Machine:
                 return Stop(StopReason.TRAP, self._turn, exit_)
             if exit_.reason == EXIT_BREAKPOINT:
                 return Stop(StopReason.BREAKPOINT, self._turn, exit_)
-            if exit_.reason == EXIT_WFI:
+            if exit_.reason == EXIT_IDLE:
+                self._offer_input()
+            elif exit_.reason == EXIT_WFI and not self._offer_input():
                 if not self._can_be_woken():
                     return Stop(StopReason.ASLEEP, self._turn, exit_)
                 left -= self._sleep(hart, min(left, self._turn_end - hart.steps))
@@ -205,6 +231,10 @@ class Machine:
         """Whether another hart is awake, or sleeps towards a timer, and so may yet wake the one whose turn it is."""
         return any(worked for index, worked in enumerate(self._has_worked) if index != self._turn)
 
+    def _offer_input(self) -> bool:
+        """A hart falls asleep: if it is the last of all, its user types something. Whether that came to pass."""
+        return all(hart.waiting for hart in self.harts) and self.board.offer_input()
+
     def _sleep(self, hart: Hart, steps: int) -> int:
         """Let time pass for a hart in WFI; returns how much did."""
         hart.steps += steps
@@ -212,6 +242,15 @@ class Machine:
         return steps
 
     # --- the clock and the finisher
+
+    @property
+    def steps(self) -> int:
+        """The steps of all harts together."""
+        return sum(hart.steps for hart in self.harts)
+
+    def read_nanoseconds(self) -> int:
+        """The clock that the RTC shows, in nanoseconds since the machine was started."""
+        return self.harts[self._turn].steps // self._steps_per_tick * (10**9 // DEFAULT_TIMEBASE)
 
     def read_mtime(self) -> int:
         """The clock that the ACLINT shows to the hart whose turn it is, in ticks."""

@@ -47,7 +47,7 @@ RAM_BASE = 0x8000_0000
 #: What a VM has, and the bare machine under the built-in SBI: equal boards, hence one device tree for all techniques.
 VM_BOARD = (TEST_FINISHER, PLIC, UART, *VIRTIO)
 #: What firmware finds on the bare machine.
-FIRMWARE_BOARD = (*VM_BOARD, ACLINT)
+FIRMWARE_BOARD = (*VM_BOARD, ACLINT, RTC)
 
 #: The device tree keeps this much at the top of RAM, and begins at a multiple of it.
 DEVICE_TREE_SPACE = 2 * MIB

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from typing import Annotated, Any
 
@@ -10,6 +9,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from ...core.devices.console import ConsoleEnd
 from ...core.machine.loader import load_image
 from ...core.vmm.digest import digest
 from ...core.vmm.exits import labelled
@@ -30,16 +30,9 @@ from ..parameters import (
     TlbName,
     TlbOption,
 )
-from ..terminal import Keyboard, Pipe, raw_terminal
+from ..session import run_session, write_all
 
-STDIN, STDOUT, STDERR = 0, 1, 2
-
-SLICE = 2_000_000
-"""Steps between two looks at the keyboard: a few hundredths of a second. Slices change nothing in a run."""
-
-TICKS_PER_SECOND = 10_000_000
-MAX_NAP = 0.05
-"""Seconds that a guest asleep on a terminal makes us sleep at a time."""
+STDOUT, STDERR = 1, 2
 
 
 def run(
@@ -68,9 +61,10 @@ def run(
         memory, technique=technique.value, append=bootargs, policy=shadow_policy.value, tlb=tlb.value,
         isa=parse_guest_isa(isa, [technique.value]),
     )
-    vm = Vm(config, load_image(path), lambda data: _write(console, data))
+    vm = Vm(config, load_image(path), write_all(console))
+    running = RunningVm(vm)
     started = time.process_time()
-    stop = _run_on_terminal(vm, limit) if os.isatty(STDIN) else _run_on_pipe(vm, limit)
+    stop = running.stop if run_session(running, limit) else None
     result = summary(vm, image, stop, time.process_time() - started)
     write_json(json, result)
     if not quiet and json != "-":
@@ -79,54 +73,41 @@ def run(
         raise typer.Exit(1)
 
 
-def _write(descriptor: int, data: bytes) -> None:
-    while data:
-        data = data[os.write(descriptor, data) :]
+class RunningVm:
+    """A VM as a session sees it. stop: how its last run ended."""
 
+    def __init__(self, vm: Vm) -> None:
+        self.vm = vm
+        self.stop: Stop | None = None
 
-def _slice(vm: Vm, limit: int | None) -> int:
-    return SLICE if limit is None else min(SLICE, limit - vm.steps)
+    @property
+    def console(self) -> ConsoleEnd:
+        """The VM's."""
+        return self.vm.console
 
+    @property
+    def steps(self) -> int:
+        """The VM's clock."""
+        return self.vm.steps
 
-def _run_on_pipe(vm: Vm, limit: int | None) -> Stop:
-    """Run to the end with piped input; a guest that sleeps for want of input gets some, if there is any left."""
-    vm.console.refill = Pipe(STDIN).read
-    while True:
-        before = vm.steps
-        stop = vm.run(_slice(vm, limit))
-        if stop.reason is StopReason.BUDGET and (limit is None or vm.steps < limit):
-            continue
-        if stop.reason is StopReason.ASLEEP and vm.console.waiting and vm.steps > before:
-            continue
-        return stop
+    @property
+    def idle_ticks(self) -> int:
+        """What the vCPU slept."""
+        return self.vm.hart.idle_steps // self.vm.config.steps_per_tick
 
+    def run(self, budget: int) -> None:
+        """Run on."""
+        self.stop = self.vm.run(budget)
 
-def _run_on_terminal(vm: Vm, limit: int | None) -> Stop | None:
-    """Run with the user at the keyboard, until the guest ends or ctrl-a x (None)."""
-    with raw_terminal(STDIN) as keyboard:
-        while True:
-            idle = vm.hart.idle_steps
-            stop = vm.run(_slice(vm, limit))
-            if stop.reason is StopReason.ASLEEP:
-                if not _wait_for_key(vm, keyboard):
-                    return None
-                continue
-            if stop.reason is not StopReason.BUDGET or vm.steps == limit:
-                return stop
-            napped = (vm.hart.idle_steps - idle) / vm.config.steps_per_tick / TICKS_PER_SECOND
-            vm.console.type(keyboard.read(min(napped, MAX_NAP)))
-            if keyboard.wants_quit:
-                return None
+    @property
+    def is_over(self) -> bool:
+        """Whether it stopped."""
+        return self.stop is not None and self.stop.reason is not StopReason.BUDGET
 
-
-def _wait_for_key(vm: Vm, keyboard: Keyboard) -> bool:
-    """The guest sleeps until something is typed; False if that is ctrl-a x."""
-    while not keyboard.wants_quit:
-        data = keyboard.read(1.0)
-        if data:
-            vm.console.type(data)
-            return True
-    return False
+    @property
+    def is_asleep(self) -> bool:
+        """Whether it sleeps for good."""
+        return self.stop is not None and self.stop.reason is StopReason.ASLEEP
 
 
 def summary(vm: Vm, image: str, stop: Stop | None, seconds: float) -> dict[str, Any]:

@@ -1,0 +1,90 @@
+"""What the bare machine boots, placed as QEMU's `virt` places it.
+
+    0x80000000         firmware (bios), or the kernel where there is none
+    0x80200000         the kernel: a Linux Image, or raw bytes such as U-Boot's; an ELF file says itself where
+    kernel + half of RAM, at most 128 MiB:   the initial ramdisk
+    below RAM's end    device tree; in its last page what fw_dynamic wants to be told
+
+The harts start in M-mode at the firmware with a0 = their number, a1 = device tree, a2 = fw_dynamic's information, as
+QEMU's reset vector leaves them. Source: QEMU hw/riscv/boot.c; OpenSBI docs/firmware/fw_dynamic.md.
+"""
+
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..errors import ImageError
+from .loader import Image, load_raw, read_file
+from .memory_map import MIB, PAGE_SIZE, RAM_BASE, Region, device_tree_region
+
+KERNEL_BASE = RAM_BASE + 2 * MIB
+"""Where firmware expects what it starts (OpenSBI's FW_JUMP_ADDR for a 64-bit generic platform)."""
+
+MAX_INITRD_DISTANCE = 128 * MIB
+
+DYNAMIC_INFO = "<6Q"
+DYNAMIC_MAGIC, DYNAMIC_VERSION = 0x4942534F, 2  # "OSBI"
+NEXT_IS_S_MODE = 1
+
+
+@dataclass(frozen=True)
+class BootFiles:
+    """What was given to boot, each part or none; read and sound in itself.
+
+    bios: runs first, in M-mode. kernel: what the bios starts, in S-mode; without a bios it runs in M-mode. initrd: the
+    ramdisk's bytes. bootargs: the kernel's command line.
+    """
+
+    bios: Image | None = None
+    kernel: Image | None = None
+    initrd: bytes = b""
+    bootargs: str = ""
+
+    @property
+    def first(self) -> Image:
+        """What the harts start with. Raises ImageError where there is nothing."""
+        image = self.bios or self.kernel
+        if image is None:
+            raise ImageError("nothing to boot: neither a bios nor a kernel is given")
+        return image
+
+
+def read_boot_files(
+    bios: Path | None = None, kernel: Path | None = None, initrd: Path | None = None, bootargs: str = ""
+) -> BootFiles:
+    """Read the files. A bios that is no ELF goes to RAM's start, such a kernel to KERNEL_BASE. Raises ImageError."""
+    return BootFiles(
+        bios=load_raw(bios, RAM_BASE) if bios is not None else None,
+        kernel=load_raw(kernel, KERNEL_BASE) if kernel is not None else None,
+        initrd=read_file(initrd) if initrd is not None else b"",
+        bootargs=bootargs,
+    )
+
+
+def initrd_region(size: int, kernel: Image, memory_size: int) -> Region | None:
+    """Where a ramdisk of `size` bytes goes: clear of the kernel and of where it unpacks itself, and yet in the low part of
+    a large RAM. None for an empty one. Raises ImageError where RAM does not hold it."""
+    if not size:
+        return None
+    start = kernel.segments[0].gpa
+    base = start + min(memory_size // 2, MAX_INITRD_DISTANCE)
+    base = -(-max(base, kernel.segments[-1].region.end) // PAGE_SIZE) * PAGE_SIZE
+    region = Region("initial ramdisk", base, size)
+    limit = device_tree_region(memory_size).base
+    if region.end > limit:
+        # A small RAM: right below the device tree is the farthest from the kernel that there is.
+        region = Region("initial ramdisk", (limit - size) // PAGE_SIZE * PAGE_SIZE, size)
+    if region.base < kernel.segments[-1].region.end:
+        raise ImageError(f"an initial ramdisk of {size} bytes does not fit behind {kernel.name}; give it more memory")
+    return region
+
+
+def dynamic_info(kernel: Image | None) -> bytes:
+    """struct fw_dynamic_info: what comes next, in which mode; hart 0 is preferred as the one that boots."""
+    entry = kernel.entry if kernel is not None else 0
+    return struct.pack(DYNAMIC_INFO, DYNAMIC_MAGIC, DYNAMIC_VERSION, entry, NEXT_IS_S_MODE, 0, 0)
+
+
+def dynamic_info_address(memory_size: int) -> int:
+    """Where it lies: in the last page of the device tree's space."""
+    return device_tree_region(memory_size).end - PAGE_SIZE
