@@ -113,7 +113,7 @@ DEBIAN = DebianInfo(
     "debian",
     "Debian's Linux 6.12 and busybox, unmodified; not shipped but fetched: hartvisor images fetch debian",
     sources=(),
-    append="console=ttyS0",
+    append="console=ttyS0 cryptomgr.notests",
     powers_off=False,
 )
 

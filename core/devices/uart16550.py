@@ -11,8 +11,8 @@ when the guest reads it. Two things follow from that:
   for: bytes that stay below the trigger level are announced by it immediately.
 
 Where the terminal's bytes come from a pipe, the guest gets the next when it has nothing else to do: when it reads LSR
-twice in a row (a driver that polls) or sleeps with received-data interrupts on (`wants_input`, which the machine asks). Not
-sooner, because drivers read RBR at their start to be rid of what may be in it.
+over and over (a driver that polls) or sleeps with received-data interrupts on (`wants_input`, which the machine asks).
+Not sooner, because drivers read RBR at their start to be rid of what may be in it.
 """
 
 from .console import ConsoleEnd
@@ -60,6 +60,9 @@ LSR_DR = 0x01  # data ready
 LSR_OE = 0x02  # overrun: a byte arrived while there was no room
 LSR_THRE = 0x20  # transmit holding register empty
 LSR_TEMT = 0x40  # transmitter empty
+
+POLLS = 16
+"""Reads of LSR, with no other access in between, that show a driver to be waiting for input."""
 
 MSR_DCTS = 0x01
 MSR_DDSR = 0x02
@@ -112,7 +115,7 @@ class Uart16550:
         self._thre_pending = False  # the THRE interrupt is an event: reading IIR takes it back
         self._looped = bytearray()  # bytes received through loopback, not read yet
         self._level = False
-        self._is_polled = False  # the last access was a read of LSR
+        self._polls = 0  # reads of LSR since the last other access
         console.subscribe(self._update)
 
     @property
@@ -126,7 +129,7 @@ class Uart16550:
         """Read one register."""
         if offset >= REGISTERS:
             raise DeviceFault
-        was_polled, self._is_polled = self._is_polled, offset == LSR
+        self._polls = min(self._polls + 1, POLLS) if offset == LSR else 0
         if offset <= DLM and self._lcr & LCR_DLAB:
             return self._divisor >> 8 * offset & 0xFF
         if offset == RBR:
@@ -140,7 +143,7 @@ class Uart16550:
         if offset == MCR:
             return self._mcr
         if offset == LSR:
-            return self._line_status(was_polled)
+            return self._line_status()
         if offset == MSR:
             return self._modem_status()
         return self._scr
@@ -149,7 +152,7 @@ class Uart16550:
         """Write one register. LSR and MSR are read-only: such stores do nothing."""
         if offset >= REGISTERS:
             raise DeviceFault
-        self._is_polled = False
+        self._polls = 0
         value &= 0xFF
         if offset <= DLM and self._lcr & LCR_DLAB:
             shift = 8 * offset
@@ -227,11 +230,10 @@ class Uart16550:
         self._fcr = value & FCR_STORED
         self._update()
 
-    def _line_status(self, is_again: bool) -> int:
-        """LSR. The transmitter is always empty; reading clears the overrun flag. is_again: nothing happened since it was
-        read last."""
+    def _line_status(self) -> int:
+        """LSR. The transmitter is always empty; reading clears the overrun flag."""
         value = LSR_THRE | LSR_TEMT
-        if self._received() or (is_again and not self._mcr & MCR_LOOP and self._console.waiting):
+        if self._received() or (self._polls == POLLS and not self._mcr & MCR_LOOP and self._console.waiting):
             value |= LSR_DR
         if self._overrun:
             value |= LSR_OE
@@ -300,7 +302,7 @@ class Uart16550:
             "overrun": int(self._overrun),
             "thre_pending": int(self._thre_pending),
             "looped": bytes(self._looped),
-            "polled": int(self._is_polled),
+            "polls": self._polls,
         }
 
     def restore(self, state: State) -> None:
@@ -315,6 +317,6 @@ class Uart16550:
         self._overrun = bool(int_of(state, "overrun"))
         self._thre_pending = bool(int_of(state, "thre_pending"))
         self._looped = bytearray(bytes_of(state, "looped"))
-        self._is_polled = bool(int_of(state, "polled"))
+        self._polls = int_of(state, "polls")
         self._level = self._cause() != IIR_NONE
         self.irq(self._level)

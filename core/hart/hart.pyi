@@ -48,7 +48,7 @@ EXIT_BUDGET: int       # the budget is used up: run(n) took exactly n steps
 EXIT_TRAP: int         # a trap whose target mode is hosted
 EXIT_MMIO: int         # a physical access outside RAM; finish it with complete_mmio() or fault_mmio()
 EXIT_WFI: int          # WFI retired, and nothing can wake this hart but outside input
-EXIT_IDLE: int         # WFI retired, and the hart would now sleep towards a timer; the next run() does (see reports_idle)
+EXIT_IDLE: int         # WFI retired, and the next run() sleeps towards a timer (see reports_idle)
 EXIT_BREAKPOINT: int   # pc is in the host's breakpoint set, nothing executed there yet
 
 HOST_M: int            # bit: M-mode is played by Python; traps to it are exits
@@ -89,7 +89,8 @@ class Hart:
     guest_traps: int      # traps to modes that are not hosted; instret = steps - idle_steps - guest_traps; settable
     reservation: int      # physical address reserved by LR, or -1; settable
     waiting: bool         # asleep in WFI
-    reports_idle: bool    # whether each sleep towards a timer is an EXIT_IDLE before it begins; no step is counted
+    reports_idle: int     # a sleep of so many steps or more towards a timer is an EXIT_IDLE before it begins, which
+                          # counts no step; 0 (at first): none is
     def read_gpr(self, index: int) -> int: ...
     def write_gpr(self, index: int, value: int) -> None: ...    # x0 stays 0; value is taken modulo 2**64
     def read_gprs(self) -> tuple[int, ...]: ...                 # 32 values

@@ -190,7 +190,7 @@ cdef class Hart:
         return self.state.reports_idle
 
     @reports_idle.setter
-    def reports_idle(self, value):
+    def reports_idle(self, u64 value):
         self.state.reports_idle = value
 
     @property

@@ -23,7 +23,7 @@ cdef bint sleep(HartState* h) noexcept nogil:
     if wake == EVERY_BIT:
         h.idle_reported = False
         return False
-    if h.reports_idle and not h.idle_reported:
+    if h.reports_idle and wake - now >= h.reports_idle and not h.idle_reported:
         h.idle_reported = True
         return False
     if wake > h.budget_end:

@@ -164,7 +164,7 @@ cdef struct HartState:
     bint host_float             # the host's arithmetic may be used,
     bint host_fit               # and it rounds as it should
     u32 raised                  # flags of the operation at hand
-    bint reports_idle           # a WFI that sleeps towards a timer is an exit first
+    u64 reports_idle            # a WFI that is to sleep so many steps towards a timer is an exit first; 0: none is
     bint idle_reported          # this one has been
     u64 hosts
     u64 hart_id

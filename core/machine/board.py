@@ -17,6 +17,10 @@ from .memory_map import PLIC, TEST_FINISHER, UART, VIRTIO, Region
 
 CONSOLE = "console"
 
+QUIET_TICKS = 200_000
+"""A sleep of so many ticks (20 ms) or more means that the guest has nothing to do, but for input; shorter ones come in
+the midst of work."""
+
 
 class Board:
     """Devices wired to each other, with their outer ends left to the caller.

@@ -62,8 +62,8 @@ def read_boot_files(
 
 
 def initrd_region(size: int, kernel: Image, memory_size: int) -> Region | None:
-    """Where a ramdisk of `size` bytes goes: clear of the kernel and of where it unpacks itself, and yet in the low part of
-    a large RAM. None for an empty one. Raises ImageError where RAM does not hold it."""
+    """Where a ramdisk of `size` bytes goes: clear of the kernel and of where it unpacks itself, and yet in the low part
+    of a large RAM. None for an empty one. Raises ImageError where RAM does not hold it."""
     if not size:
         return None
     start = kernel.segments[0].gpa

@@ -1,5 +1,5 @@
-"""Guest images: reads an ELF file or a Linux `Image`, refuses what no machine of ours could run, and places what is left
-in RAM.
+"""Guest images: reads an ELF file or a Linux `Image`, refuses what no machine of ours could run, and places what is
+left in RAM.
 
 Source: System V ABI (gABI) chapters 4 and 5 for ELF, RISC-V ELF psABI for e_machine. The parsing is pyelftools'; what
 it makes of damaged files (any exception at all) becomes one ImageError here.

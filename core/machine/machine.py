@@ -19,7 +19,7 @@ from ..errors import ConfigError
 from ..hart import EXIT_BREAKPOINT, EXIT_IDLE, EXIT_MMIO, EXIT_TRAP, EXIT_WFI, HOST_M, Exit, Hart, Memory
 from ..isa.causes import MEI, MSI, SEI
 from ..isa.extensions import DEFAULT_ISA
-from .board import Board
+from .board import QUIET_TICKS, Board
 from .boot import BootFiles, dynamic_info, dynamic_info_address, initrd_region
 from .device_tree import DEFAULT_TIMEBASE, build_device_tree
 from .loader import Image, place
@@ -116,8 +116,8 @@ class Machine:
             self.board.attach(ACLINT, Aclint(wires, self.read_mtime, self.write_mtime))
             self.board.attach(RTC, RtcGoldfish(self.read_nanoseconds, self.board.irq_line(RTC)))
             for hart in self.harts:
-                hart.reports_idle = True
-        self._steps_per_tick = steps_per_tick
+                hart.reports_idle = QUIET_TICKS * steps_per_tick
+        self.steps_per_tick = steps_per_tick
         self._turn = 0
         self._turn_end = self._quantum = QUANTUM if n_harts > 1 else U64
         self._has_worked = [True] * n_harts  # whether each hart took a step in its last turn
@@ -129,8 +129,8 @@ class Machine:
         self.boot(BootFiles(bios=image, bootargs=bootargs))
 
     def boot(self, files: BootFiles) -> None:
-        """Place bios, kernel, initial ramdisk and device tree in the fresh RAM, and every hart at the start (boot.py says
-        where and in what state).
+        """Place bios, kernel, initial ramdisk and device tree in the fresh RAM, and every hart at the start (boot.py
+        says where and in what state).
 
         Raises ImageError where something does not fit, ConfigError where the kernel's arguments cannot be handed over.
         """
@@ -250,16 +250,16 @@ class Machine:
 
     def read_nanoseconds(self) -> int:
         """The clock that the RTC shows, in nanoseconds since the machine was started."""
-        return self.harts[self._turn].steps // self._steps_per_tick * (10**9 // DEFAULT_TIMEBASE)
+        return self.harts[self._turn].steps // self.steps_per_tick * (10**9 // DEFAULT_TIMEBASE)
 
     def read_mtime(self) -> int:
         """The clock that the ACLINT shows to the hart whose turn it is, in ticks."""
         hart = self.harts[self._turn]
-        return hart.steps // self._steps_per_tick + hart.mtime_offset & U64
+        return hart.steps // self.steps_per_tick + hart.mtime_offset & U64
 
     def write_mtime(self, value: int) -> None:
         """Set the clock of all harts, which is one."""
-        offset = value - self.harts[self._turn].steps // self._steps_per_tick & U64
+        offset = value - self.harts[self._turn].steps // self.steps_per_tick & U64
         for hart in self.harts:
             hart.mtime_offset = offset
 

@@ -11,11 +11,11 @@ import pytest
 from hartvisor.core.errors import ConfigError
 from hartvisor.core.isa.extensions import parse_isa
 from hartvisor.core.machine.device_tree import build_device_tree
-from hartvisor.core.machine.memory_map import FIRMWARE_BOARD, RTC
+from hartvisor.core.machine.memory_map import FIRMWARE_BOARD
 from tests.oracles import require_oracle
 
 MEMORY = 128 << 20
-FULL_BOARD = (*FIRMWARE_BOARD, RTC)
+FULL_BOARD = FIRMWARE_BOARD
 #: Properties that differ by design: what the hart can do, and who made the board.
 OURS = {"model", "riscv,isa", "riscv,isa-base", "riscv,isa-extensions", "mmu-type"}
 

@@ -104,8 +104,11 @@ def test_folder_where_all_pass(tmp_path: Path, capsys: pytest.CaptureFixture[str
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
-        ([], "give --bios FILE --tohost, or --tohost-dir DIR"),
-        (["--bios", "{elf}"], "give --bios FILE --tohost, or --tohost-dir DIR"),
+        ([], "nothing to boot; give --bios FILE"),
+        (["--tohost"], "give the test with --bios FILE"),
+        (["--bios", "{elf}", "--smp", "9"], "9 harts"),
+        (["--bios", "{elf}", "--initrd", "{folder}/nowhere"], "No such file"),
+        (["--bios", "{elf}", "--initrd", "{big}", "--memory", "16M"], "does not fit"),
         (["--tohost-dir", "{folder}", "--tohost"], "give either"),
         (["--tohost-dir", "{folder}/nowhere"], "No such file or directory"),
         (["--tohost-dir", "{folder}/empty"], "no ELF files in it"),
@@ -119,7 +122,8 @@ def test_mistake_is_one_line(
 ) -> None:
     elf = write(tmp_path, "test.elf", PASS)
     (tmp_path / "empty").mkdir()
-    filled = [argument.format(elf=elf, folder=tmp_path) for argument in arguments]
+    (tmp_path / "big").write_bytes(bytes(16 << 20))
+    filled = [argument.format(elf=elf, folder=tmp_path, big=tmp_path / "big") for argument in arguments]
     assert main(["machine", *filled]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("hartvisor: ") and reason in line

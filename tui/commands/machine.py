@@ -1,114 +1,185 @@
-"""`hartvisor machine`: the bare machine, without a hypervisor; so far, as a runner of self-checking test programs."""
+"""`hartvisor machine`: the bare machine, without a hypervisor, booting what firmware and kernel it is given."""
 
 from __future__ import annotations
 
-import sys
+import time
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.progress import track
-from rich.table import Table
 
-from ...core.errors import ConfigError, ImageError, OptionError
-from ...core.machine.loader import ELF_MAGIC, load_image
-from ...core.machine.tohost import DEFAULT_BUDGET, TestResult, Verdict, run_test
-from ..options import check_writable, parse_number, parse_size, write_json
+from ...core.devices.console import ConsoleEnd
+from ...core.devices.test_finisher import Outcome
+from ...core.errors import ConfigError, OptionError
+from ...core.machine.boot import read_boot_files
+from ...core.machine.machine import Machine, Stop, StopReason
+from ...core.machine.tohost import DEFAULT_BUDGET
+from ...guest.debian import debian_folder
+from ..options import check_writable, find_image, parse_number, parse_size, write_json
+from ..parameters import AppendOption, JsonOption
+from ..session import run_session, write_all
+from .tohost import run_tests
+
+STDOUT, STDERR = 1, 2
+DEFAULT_FIRMWARE = "fw_dynamic.bin"
 
 
 def machine(
-    bios: Annotated[
-        Path | None, typer.Option("--bios", metavar="FILE", help="The ELF file the machine starts in M-mode.")
+    image: Annotated[
+        str | None, typer.Argument(metavar="[IMAGE]", help="A kernel by name, such as debian, with all it needs.")
     ] = None,
+    bios: Annotated[
+        str | None,
+        typer.Option("--bios", metavar="FILE", help="Firmware, started in M-mode: ELF or raw; none for none."),
+    ] = None,
+    kernel: Annotated[
+        Path | None,
+        typer.Option("--kernel", metavar="FILE", help="What the firmware starts: a Linux Image, an ELF file, or raw."),
+    ] = None,
+    initrd: Annotated[
+        Path | None, typer.Option("--initrd", metavar="FILE", help="The kernel's initial ramdisk.")
+    ] = None,
+    append: AppendOption = None,
+    smp: Annotated[int, typer.Option("--smp", metavar="N", help="Harts, 1 to 8.")] = 1,
+    memory: Annotated[str, typer.Option("--memory", metavar="SIZE", help="RAM.")] = "128M",
+    budget: Annotated[
+        str | None, typer.Option("--budget", metavar="N", help="Stop after N steps, over all harts (5000000, 5M, 2G).")
+    ] = None,
+    json: JsonOption = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No summary at the end.")] = False,
     tohost: Annotated[
-        bool, typer.Option("--tohost", help="FILE is a test: run it until it stores its verdict to `tohost`.")
+        bool, typer.Option("--tohost", help="The bios is a test: run it until it stores its verdict to `tohost`.")
     ] = False,
     tohost_dir: Annotated[
         Path | None, typer.Option("--tohost-dir", metavar="DIR", help="Run every ELF file in DIR as a test.")
     ] = None,
-    memory: Annotated[str, typer.Option(metavar="SIZE", help="RAM.")] = "128M",
-    budget: Annotated[
-        str, typer.Option(metavar="N", help="Give a test up after N steps (5000000, 5M, 2G).")
-    ] = str(DEFAULT_BUDGET),
-    json: Annotated[
-        str | None, typer.Option("--json", metavar="FILE", help="Write the results as JSON; - is standard output.")
-    ] = None,
 ) -> None:
-    """Run test programs of the riscv-tests kind on the bare machine. Exit status 1 unless all pass."""
+    """Boot firmware and a kernel on the bare machine, as QEMU's virt would: ctrl-a x quits, ctrl-a h helps.
+
+    A kernel without --bios is started by the OpenSBI that `hartvisor images fetch debian` brings. Piped standard input
+    is typed to the guest. Exit status 1 if the machine got stuck, the guest's own if it reports a failure.
+    """
     check_writable(json)
-    size, steps = parse_size(memory, "--memory"), parse_number(budget, "--budget")
-    if tohost_dir is not None:
-        if bios is not None or tohost:
-            raise OptionError("--tohost-dir runs all files of a folder; --bios FILE --tohost runs one: give either")
-        files = find_tests(tohost_dir)
-    elif bios is not None and tohost:
-        files = [bios]
-    else:
-        raise OptionError("machine runs tests: give --bios FILE --tohost, or --tohost-dir DIR")
+    size = parse_size(memory, "--memory")
+    limit = parse_number(budget, "--budget") if budget is not None else None
+    if tohost_dir is not None and (bios is not None or tohost):
+        raise OptionError("--tohost-dir runs all files of a folder; --bios FILE --tohost runs one: give either")
+    if tohost_dir is not None or tohost:
+        if tohost_dir is None and bios is None:
+            raise OptionError("--tohost: give the test with --bios FILE")
+        run_tests(Path(bios) if bios else None, tohost_dir, memory, size, limit or DEFAULT_BUDGET, json)
+        return
+    bootargs = append or ""
+    if image is not None:
+        path, info = find_image(image)
+        kernel = kernel or path
+        if info is not None:
+            initrd = initrd or info.initrd
+            bootargs = append if append is not None else info.append
+    if kernel is None and bios is None:
+        raise OptionError("machine: nothing to boot; give --bios FILE, --kernel FILE, or an image such as debian")
+    files = read_boot_files(_firmware(bios), kernel, initrd, bootargs)
+    console = ConsoleEnd(write_all(STDERR if json == "-" else STDOUT))
     try:
-        results = _run_all(files, size, steps, is_folder=tohost_dir is not None)
+        built = Machine(size, n_harts=smp, console=console)
     except ConfigError as error:
-        raise OptionError(f"--memory {memory}: {error}") from error
-    write_json(json, {"tests": [as_json(name, result) for name, result in results.items()]})
-    if json != "-":
-        if tohost_dir is not None:
-            print_results(results)
-        else:
-            print(results[files[0].name].detail)
-    if any(result.verdict is not Verdict.PASS for result in results.values()):
-        raise typer.Exit(1)
+        raise OptionError(f"--memory {memory} --smp {smp}: {error}") from error
+    built.boot(files)
+    running = RunningMachine(built)
+    started = time.process_time()
+    has_ended = run_session(running, limit)
+    result = summary(running, has_ended, time.process_time() - started)
+    write_json(json, result)
+    if not quiet and json != "-":
+        print_summary(result)
+    raise typer.Exit(_status(running))
 
 
-def find_tests(folder: Path) -> list[Path]:
-    """The ELF files in `folder`, by name. Raises OptionError where there are none."""
-    try:
-        files = [path for path in sorted(folder.iterdir()) if path.is_file() and _is_elf(path)]
-    except OSError as error:
-        raise OptionError(f"--tohost-dir {folder}: {error.strerror}") from error
-    if not files:
-        raise OptionError(f"--tohost-dir {folder}: no ELF files in it")
-    return files
+def _firmware(bios: str | None) -> Path | None:
+    """The firmware's file: the one named, none, or else Debian's OpenSBI. Raises OptionError where that is not there."""
+    if bios == "none":
+        return None
+    if bios is not None:
+        return Path(bios)
+    path = debian_folder() / DEFAULT_FIRMWARE
+    if not path.is_file():
+        raise OptionError("--bios: no firmware given, and Debian's is not there; run: hartvisor images fetch debian")
+    return path
 
 
-def _is_elf(path: Path) -> bool:
-    with path.open("rb") as file:
-        return file.read(len(ELF_MAGIC)) == ELF_MAGIC
+class RunningMachine:
+    """The bare machine as a session sees it. stop: how its last run ended."""
+
+    def __init__(self, machine: Machine) -> None:
+        self.machine = machine
+        self.stop: Stop | None = None
+
+    @property
+    def console(self) -> ConsoleEnd:
+        """The machine's."""
+        return self.machine.console
+
+    @property
+    def steps(self) -> int:
+        """Over all harts."""
+        return self.machine.steps
+
+    @property
+    def idle_ticks(self) -> int:
+        """What the hart that slept least has slept: so long, all did."""
+        return min(hart.idle_steps for hart in self.machine.harts) // self.machine.steps_per_tick
+
+    def run(self, budget: int) -> None:
+        """Run on."""
+        self.stop = self.machine.run(budget)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it stopped."""
+        return self.stop is not None and self.stop.reason is not StopReason.BUDGET
+
+    @property
+    def is_asleep(self) -> bool:
+        """Whether it sleeps for good."""
+        return self.stop is not None and self.stop.reason is StopReason.ASLEEP
 
 
-def _run_all(files: list[Path], memory_size: int, budget: int, *, is_folder: bool) -> dict[str, TestResult]:
-    """Each file's result by its name. In a folder, a file that is no test has that as its result."""
-    results: dict[str, TestResult] = {}
-    shown = track(files, "tests", console=Console(stderr=True), transient=True) if is_folder else files
-    for file in shown:
-        try:
-            result = run_test(load_image(file), memory_size=memory_size, budget=budget)
-        except ImageError as error:
-            if not is_folder:
-                raise
-            result = TestResult(Verdict.STUCK, 0, str(error), 0, b"")
-        if not is_folder and result.output:
-            sys.stderr.write(result.output.decode(errors="replace"))
-        results[file.name] = result
-    return results
+def _status(running: RunningMachine) -> int:
+    finish = running.machine.finish
+    if finish is not None:
+        return (finish.code & 0xFF or 1) if finish.outcome is Outcome.FAIL else 0
+    return int(running.is_asleep)
 
 
-def as_json(name: str, result: TestResult) -> dict[str, Any]:
-    """One test's result as plain data."""
-    return {"name": name, "verdict": result.verdict.value, "case": result.case, "detail": result.detail,
-            "steps": result.steps, "output": result.output.decode(errors="replace")}
+def summary(running: RunningMachine, has_ended: bool, seconds: float) -> dict[str, Any]:
+    """What a run was, as JSON: the same for the same input but for `seconds`."""
+    built, stop = running.machine, running.stop
+    finish = built.finish
+    if not has_ended or stop is None:
+        reason, detail = "quit", "ctrl-a x"
+    elif finish is not None:
+        reason, detail = "power-off", {Outcome.PASS: "pass", Outcome.FAIL: f"fail, code {finish.code}",
+                                       Outcome.RESET: "reset"}[finish.outcome]
+    else:
+        reason, detail = stop.reason.name.lower(), stop.reason.value
+    return {
+        "memory": built.memory.size,
+        "stop": {"reason": reason, "detail": detail},
+        "steps": built.steps,
+        "instructions": sum(hart.steps - hart.idle_steps - hart.guest_traps for hart in built.harts),
+        "harts": [{"steps": hart.steps, "idle_steps": hart.idle_steps, "traps": hart.guest_traps, "walks": hart.walks,
+                   "walk_reads": hart.walk_reads, "tlb_misses": hart.tlb_misses} for hart in built.harts],
+        "seconds": round(seconds, 3),
+    }
 
 
-def print_results(results: dict[str, TestResult]) -> None:
-    """The table, and the count under it."""
-    console = Console()
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("test", no_wrap=True, min_width=max(len(name) for name in results))
-    table.add_column("result", overflow="fold")
-    table.add_column("steps", justify="right")
-    for name, result in results.items():
-        style = "" if result.verdict is Verdict.PASS else "bold red"
-        table.add_row(name, result.detail, f"{result.steps:,}", style=style)
-    console.print(table)
-    passed = sum(result.verdict is Verdict.PASS for result in results.values())
-    console.print(f"[bold]{passed} of {len(results)} pass[/bold]", highlight=False)
+def print_summary(result: dict[str, Any]) -> None:
+    """One paragraph on standard error."""
+    stop = result["stop"]
+    traps = sum(hart["traps"] for hart in result["harts"])
+    harts = "1 hart" if len(result["harts"]) == 1 else f"{len(result['harts'])} harts"
+    console = Console(stderr=True, highlight=False)
+    console.print(f"\n[bold]{stop['reason']}[/bold]: {stop['detail']}")
+    console.print(f"{harts}: {result['steps']:,} steps, {result['instructions']:,} instructions, {traps:,} traps, "
+                  f"{result['seconds']} s of CPU")

@@ -1,0 +1,1 @@
+"""Software that nobody here wrote: Debian's kernel, OpenSBI and U-Boot."""
