@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 MAX_MEMORY: Final = 64 << 30
 """Guest RAM ends well below 2**38, so that with satp=Bare a Sv39 shadow table reaches all of it."""
 
+MAX_VCPUS: Final = 4
+
 MIN_TABLE_SPACE: Final = 16 * MIB
 """Machine RAM kept for shadow and G-stage tables, at least."""
 
@@ -32,7 +34,7 @@ class VmConfig:
     steps_per_tick: mtime advances by one every so many steps. policy: a name in POLICIES, or a callable that makes a
     policy; only shadow paging looks at it. handlers: exception number to handler, instead of the technique's own.
     instruction_handlers: instruction name to handler, instead of the emulation. tlb: the hart's, "precise" or "stale".
-    isa: the guest's extensions, a closed set.
+    isa: the guest's extensions, a closed set. vcpus: its harts. initrd: the kernel's initial ramdisk.
     """
 
     technique: str | type[Technique] = "deprivileged"
@@ -44,11 +46,15 @@ class VmConfig:
     instruction_handlers: Mapping[str, InstructionHandler] = field(default_factory=dict)
     tlb: str = "precise"
     isa: frozenset[str] = GUEST_ISA
+    vcpus: int = 1
+    initrd: bytes = field(default=b"", repr=False)
 
     def __post_init__(self) -> None:
         if self.memory % PAGE_SIZE or not MIN_MEMORY <= self.memory <= MAX_MEMORY:
             raise ConfigError(f"{self.memory} bytes of guest memory: it must be a multiple of {PAGE_SIZE} "
                               f"between {MIN_MEMORY >> 20} MiB and {MAX_MEMORY >> 20} MiB")
+        if not 1 <= self.vcpus <= MAX_VCPUS:
+            raise ConfigError(f"{self.vcpus} vCPUs: a VM has 1 to {MAX_VCPUS}")
         if self.steps_per_tick < 1:
             raise ConfigError(f"{self.steps_per_tick} steps a tick: it must be at least 1")
         if isinstance(self.technique, str) and self.technique not in TECHNIQUES:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Final
 
 from ..devices.console import ConsoleEnd, discard
@@ -13,9 +14,11 @@ from ..errors import ConfigError
 from ..hart import Hart, Memory
 from ..isa.causes import SEI, STI
 from ..isa.paging import PAGE_SIZE
-from ..machine.board import Board
+from ..machine.board import QUIET_TICKS, Board
+from ..machine.boot import initrd_region
 from ..machine.device_tree import DEFAULT_TIMEBASE, build_device_tree
 from ..machine.loader import Image, place
+from ..machine.machine import QUANTUM
 from ..machine.memory_map import RAM_BASE, device_tree_region
 from .config import VmConfig
 from .csr_file import GUEST_CSRS, SIE
@@ -44,7 +47,7 @@ class Vm:
     Raises ImageError or ConfigError if they do not fit together. Whatever the guest does, `run` raises nothing.
 
     ram: guest memory by GPA. frames: the machine's frames. board, bus, console: its devices. vcpus: the
-    guest's harts (one for now).
+    guest's harts, each on one of the machine's harts.
     memory_digest: kept up to date by `digest`, once it was asked for.
     needs_attention: set by handlers when the run loop has something to look at; the technique then returns to it.
     """
@@ -56,8 +59,10 @@ class Vm:
         technique = config.technique_class
         machine_size = config.memory + (config.table_space if technique.owns_frames else 0)
         memory = Memory(machine_size, base=RAM_BASE)
-        self.hart = Hart(memory, isa=HOST_ISA if technique.has_h else config.isa, hosts=technique.hosts,
-                         steps_per_tick=config.steps_per_tick, tlb=config.tlb)
+        self.harts = tuple(
+            Hart(memory, hart_id=index, isa=HOST_ISA if technique.has_h else config.isa, hosts=technique.hosts,
+                 steps_per_tick=config.steps_per_tick, tlb=config.tlb)
+            for index in range(config.vcpus))
         if technique.owns_frames:
             self.frames = FrameAllocator(memory)
             self.ram = GuestMemory(memory, self.frames, RAM_BASE, config.memory)
@@ -71,44 +76,59 @@ class Vm:
         self.memory_digest: MemoryDigest | None = None
         self._power_off: str | None = None
         self._at_breakpoint = False
-        # On QEMU's virt, hart 0's PLIC contexts are M-mode's, which no guest has, and S-mode's.
-        self.board = Board([None, lambda level: self.vcpus[0].csrs.set_pending(SEI, level)], self.console, self._finish,
-                           SharedRam(self.ram, self._break_reservations))
+        # On QEMU's virt, each hart has two PLIC contexts: M-mode's, which no guest has, and S-mode's.
+        contexts = [line for index in range(config.vcpus) for line in (None, partial(self._set_external, index))]
+        self.board = Board(contexts, self.console, self._finish, SharedRam(self.ram, self._break_reservations))
         self.board.attach_all(devices)
         self.bus = self.board.bus
-        self.vcpus = [Vcpu(self, 0, self.hart, technique(self))]
+        first = technique(self, self.harts[0])
+        self.vcpus = [Vcpu(self, index, hart, technique(self, hart, first) if index else first)
+                      for index, hart in enumerate(self.harts)]
         for vcpu in self.vcpus:
             vcpu.technique.attach(vcpu)
+        self._turn = 0
+        self._turn_end = QUANTUM if config.vcpus > 1 else NEVER
+        self._quiet_steps = QUIET_TICKS * config.steps_per_tick
         self._load_guest()
 
     # --- building
 
     def _load_guest(self) -> None:
-        """Image and device tree into guest RAM, and the vCPU to where firmware hands over (SBI: a0 = hart id, a1 =
-        device tree)."""
+        """Image, initial ramdisk and device tree into guest RAM, and the first vCPU to where firmware hands over (SBI:
+        a0 = hart id, a1 = device tree); the others are stopped."""
         config = self.config
         tree_region = device_tree_region(config.memory)
-        place(self.image, self.ram.write, RAM_BASE, config.memory, [tree_region])
+        initrd = initrd_region(len(config.initrd), self.image, config.memory)
+        taken = [tree_region] + ([initrd] if initrd is not None else [])
+        place(self.image, self.ram.write, RAM_BASE, config.memory, taken)
+        if initrd is not None:
+            self.ram.write(initrd.base, config.initrd)
         tree = build_device_tree(
-            memory_size=config.memory, n_harts=len(self.vcpus), bootargs=config.append,
+            memory_size=config.memory, n_harts=config.vcpus, bootargs=config.append, initrd=initrd,
             isa=config.isa, timebase_frequency=DEFAULT_TIMEBASE)
         self.ram.write(tree_region.base, tree)
         gprs = [0] * 32
         gprs[A0], gprs[A1] = 0, tree_region.base
         csrs = dict.fromkeys(GUEST_CSRS, 0)
-        self.vcpus[0].load(GuestState(tuple(gprs), self.image.entry, SUPERVISOR, csrs))
+        for vcpu in self.vcpus:
+            vcpu.load(GuestState(tuple(gprs), self.image.entry, SUPERVISOR, csrs, is_stopped=vcpu.index > 0))
 
     # --- facts
 
     @property
     def steps(self) -> int:
-        """The VM's clock: steps since it was started."""
-        return self.hart.steps
+        """The steps of all vCPUs since the VM was started."""
+        return sum(hart.steps for hart in self.harts)
+
+    @property
+    def hart(self) -> Hart:
+        """The first vCPU's hart."""
+        return self.harts[0]
 
     @property
     def instructions(self) -> int:
         """Guest instructions retired: steps without those asleep and those that were traps."""
-        return self.hart.steps - self.hart.idle_steps - self.hart.guest_traps
+        return sum(hart.steps - hart.idle_steps - hart.guest_traps for hart in self.harts)
 
     @property
     def is_off(self) -> bool:
@@ -125,6 +145,15 @@ class Vm:
     def _finish(self, finish: Finish) -> None:
         how = {Outcome.PASS: "pass", Outcome.FAIL: f"fail, code {finish.code}", Outcome.RESET: "reset"}[finish.outcome]
         self.power_off(f"test finisher: {how}")
+
+    def _set_external(self, index: int, level: bool) -> None:
+        """The PLIC's line to a vCPU."""
+        self.vcpus[index].csrs.set_pending(SEI, level)
+
+    def fence_harts(self) -> None:
+        """Tables that any vCPU may use have changed."""
+        for hart in self.harts:
+            hart.fence()
 
     def stop_at_breakpoint(self) -> None:
         """The hart is at one of the host's breakpoints."""
@@ -143,13 +172,36 @@ class Vm:
     # --- running
 
     def run(self, budget: int) -> Stop:
-        """Run `budget` steps; fewer only for the reason that the Stop names. The clock never passes the budget's
-        end."""
+        """Run `budget` steps, over all vCPUs together; fewer only for the reason that the Stop names. The clock never
+        passes the budget's end.
+
+        vCPUs take turns of QUANTUM steps; an exit does not end a turn, so the way a run is cut into budgets changes
+        nothing.
+        """
         if budget < 0:
             raise ConfigError(f"a budget of {budget} steps: it must not be negative")
-        vcpu, hart = self.vcpus[0], self.hart
+        end = self.steps + budget
+        while True:
+            vcpu = self.vcpus[self._turn]
+            steps = vcpu.hart.steps
+            stop = self._run_vcpu(vcpu, min(steps + end - self.steps, self._turn_end))
+            if stop is not None:
+                return stop
+            if vcpu.hart.steps >= self._turn_end:
+                self._pass_turn()
+            if self.steps >= end:
+                return Stop(StopReason.BUDGET, "the budget is used up", self.steps)
+
+    def _pass_turn(self) -> None:
+        self._turn = (self._turn + 1) % len(self.vcpus)
+        if self._turn == 0:
+            self._turn_end += QUANTUM
+        self.vcpus[self._turn].technique.take_turn()
+
+    def _run_vcpu(self, vcpu: Vcpu, end: int) -> Stop | None:
+        """Run one vCPU until its clock shows `end` (None), or something stops the VM."""
+        hart = vcpu.hart
         per_tick = self.config.steps_per_tick
-        end = hart.steps + budget
         while True:
             steps = hart.steps
             self.needs_attention = False
@@ -159,35 +211,49 @@ class Vm:
                 vcpu.is_timer_pending = is_due
                 vcpu.csrs.set_pending(STI, is_due)
             stop = self._find_stop(vcpu, steps, end)
-            if stop is not None:
+            if stop is not None or steps >= end:
                 return stop
-            if vcpu.is_waiting:
-                if can_wake(vcpu):
-                    vcpu.is_waiting = False
-                elif is_due or not vcpu.csrs.read(SIE) >> STI & 1 or vcpu.deadline == NEVER:
-                    return Stop(StopReason.ASLEEP, "asleep: no timer armed and no input", steps)
-                else:
-                    hart.idle_steps += min(fires, end) - steps
-                    hart.steps = min(fires, end)
-                continue
-            limit = min(end, (steps | LOOK_INTERVAL - 1) + 1)
-            if not is_due and fires < limit:
-                limit = fires
-            vcpu.technique.run(limit)
-            if hart.steps == fires and not is_due:
-                vcpu.exits[ExitReason.TIMER] += 1
+            if vcpu.is_waiting and can_wake(vcpu):
+                vcpu.is_waiting = False
+            elif vcpu.is_waiting or vcpu.is_stopped:
+                nap = min(self._nap(each) for each in self.vcpus)
+                if nap >= self._quiet_steps and self.board.offer_input():
+                    continue
+                if nap == NEVER:
+                    why = "the guest stopped its only hart" if vcpu.is_stopped else "no timer armed and no input"
+                    return Stop(StopReason.ASLEEP, f"asleep: {why}", self.steps)
+                wakes = min(steps + self._nap(vcpu), end)
+                hart.idle_steps += wakes - steps
+                hart.steps = wakes
+            else:
+                limit = min(end, (steps | LOOK_INTERVAL - 1) + 1)
+                if not is_due and fires < limit:
+                    limit = fires
+                vcpu.technique.run(limit)
+                if hart.steps == fires and not is_due:
+                    vcpu.exits[ExitReason.TIMER] += 1
+
+    def _nap(self, vcpu: Vcpu) -> int:
+        """How many steps a vCPU will sleep from now on, left alone; NEVER for one that no timer wakes."""
+        if vcpu.is_stopped:
+            return NEVER
+        if not vcpu.is_waiting or can_wake(vcpu):
+            return 0
+        fires = vcpu.deadline * self.config.steps_per_tick
+        is_due = vcpu.hart.steps >= fires
+        if is_due or vcpu.deadline == NEVER or not vcpu.csrs.read(SIE) >> STI & 1:
+            return NEVER
+        return fires - vcpu.hart.steps
 
     def _find_stop(self, vcpu: Vcpu, steps: int, end: int) -> Stop | None:
-        """Whether to stop here."""
+        """Whether to stop here, before the vCPU's next step."""
         if self._power_off is not None:
-            return Stop(StopReason.POWER_OFF, self._power_off, steps)
-        if vcpu.is_stopped:
-            return Stop(StopReason.ASLEEP, "asleep: the guest stopped its only hart", steps)
+            return Stop(StopReason.POWER_OFF, self._power_off, self.steps)
         if self._at_breakpoint:
             self._at_breakpoint = False
-            return Stop(StopReason.BREAKPOINT, f"breakpoint at {self.hart.pc:#x}", steps)
-        if steps >= end or not steps % LOOK_INTERVAL:
+            return Stop(StopReason.BREAKPOINT, f"breakpoint at {vcpu.hart.pc:#x}", self.steps)
+        if (steps >= end or not steps % LOOK_INTERVAL) and not vcpu.is_stopped:
             loop = explain_trap_loop(vcpu)
             if loop is not None:
-                return Stop(StopReason.GUEST_FAULT, loop, steps)
-        return Stop(StopReason.BUDGET, "the budget is used up", steps) if steps >= end else None
+                return Stop(StopReason.GUEST_FAULT, loop, self.steps)
+        return None

@@ -97,7 +97,7 @@ def machine(
 
 
 def _firmware(bios: str | None) -> Path | None:
-    """The firmware's file: the one named, none, or else Debian's OpenSBI. Raises OptionError where that is not there."""
+    """The firmware's file: the one named, none, or else Debian's OpenSBI. Raises OptionError where it is not there."""
     if bios == "none":
         return None
     if bios is not None:

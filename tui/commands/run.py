@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -10,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from ...core.devices.console import ConsoleEnd
-from ...core.machine.loader import load_image
+from ...core.machine.loader import load_image, read_file
 from ...core.vmm.digest import digest
 from ...core.vmm.exits import labelled
 from ...core.vmm.stop import Stop, StopReason
@@ -40,6 +41,10 @@ def run(
     technique: TechniqueOption = TechniqueName.DEPRIVILEGED,
     memory: MemoryOption = "128M",
     append: AppendOption = None,
+    smp: Annotated[int, typer.Option("--smp", metavar="N", help="vCPUs, 1 to 4.")] = 1,
+    initrd: Annotated[
+        Path | None, typer.Option("--initrd", metavar="FILE", help="The kernel's initial ramdisk.")
+    ] = None,
     budget: BudgetOption = None,
     shadow_policy: PolicyOption = PolicyName.CACHED,
     tlb: TlbOption = TlbName.PRECISE,
@@ -56,10 +61,11 @@ def run(
     check_writable(json)
     limit = parse_number(budget, "--budget") if budget is not None else None
     bootargs = append if append is not None else info.append if info is not None else ""
+    ramdisk = initrd or (info.initrd if info is not None else None)
     console = STDERR if json == "-" else STDOUT
     config = make_config(
         memory, technique=technique.value, append=bootargs, policy=shadow_policy.value, tlb=tlb.value,
-        isa=parse_guest_isa(isa, [technique.value]),
+        isa=parse_guest_isa(isa, [technique.value]), vcpus=smp, initrd=read_file(ramdisk) if ramdisk else b"",
     )
     vm = Vm(config, load_image(path), write_all(console))
     running = RunningVm(vm)
@@ -92,8 +98,8 @@ class RunningVm:
 
     @property
     def idle_ticks(self) -> int:
-        """What the vCPU slept."""
-        return self.vm.hart.idle_steps // self.vm.config.steps_per_tick
+        """What the vCPU that slept least has slept: so long, all did."""
+        return min(hart.idle_steps for hart in self.vm.harts) // self.vm.config.steps_per_tick
 
     def run(self, budget: int) -> None:
         """Run on."""
@@ -121,12 +127,12 @@ def summary(vm: Vm, image: str, stop: Stop | None, seconds: float) -> dict[str, 
         "stop": {"reason": reason, "detail": detail},
         "steps": vm.steps,
         "instructions": vm.instructions,
-        "idle_steps": vm.hart.idle_steps,
-        "guest_traps": vm.hart.guest_traps,
-        "exits": labelled(vm.vcpus[0].exits),
-        "walks": vm.hart.walks,
-        "walk_reads": vm.hart.walk_reads,
-        "tlb_misses": vm.hart.tlb_misses,
+        "idle_steps": sum(hart.idle_steps for hart in vm.harts),
+        "guest_traps": sum(hart.guest_traps for hart in vm.harts),
+        "exits": labelled([sum(counts) for counts in zip(*(vcpu.exits for vcpu in vm.vcpus), strict=True)]),
+        "walks": sum(hart.walks for hart in vm.harts),
+        "walk_reads": sum(hart.walk_reads for hart in vm.harts),
+        "tlb_misses": sum(hart.tlb_misses for hart in vm.harts),
         "digest": digest(vm),
         "seconds": round(seconds, 3),
     }

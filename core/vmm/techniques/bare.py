@@ -15,8 +15,10 @@ from ..walker import ACCESS_FAULT, LOAD, STORE, SUPERVISOR
 from .hosted import Hosted, delegate
 
 if TYPE_CHECKING:
+    from ...hart import Hart
     from ..vcpu import Vcpu
     from ..vm import Vm
+    from .protocol import Technique
 
 # Everything S-mode can handle itself, but for its calls to us; and for instruction access faults, which are so rare
 # that
@@ -32,9 +34,9 @@ class Bare(Hosted):
     hosts = HOST_M
     owns_frames = False
 
-    def __init__(self, vm: Vm) -> None:
-        super().__init__(vm)
-        self.csrs: HartCsrs = HartCsrs(vm.hart)
+    def __init__(self, vm: Vm, hart: Hart, peer: Technique | None = None) -> None:
+        super().__init__(vm, hart, peer)
+        self.csrs: HartCsrs = HartCsrs(hart)
         self._has_timer = "Sstc" in vm.config.isa
 
     def own_handlers(self) -> dict[int, ExitHandler]:

@@ -18,7 +18,9 @@ from .hosted import csr_number, environment_of
 from .shadow_paging import ShadowPaged
 
 if TYPE_CHECKING:
+    from ...hart import Hart
     from ..vm import Vm
+    from .protocol import Technique
 
 _ROLES: Final[dict[tuple[int, int], Role]] = {
     (mode, sum_ | mxr): deprivileged_role(mode == USER, bool(sum_), bool(mxr))
@@ -37,9 +39,9 @@ class Deprivileged(ShadowPaged):
 
     name = "deprivileged"
 
-    def __init__(self, vm: Vm) -> None:
-        super().__init__(vm)
-        self.csrs: CsrFile = CsrFile(vm.hart, vm.config.isa)
+    def __init__(self, vm: Vm, hart: Hart, peer: Technique | None = None) -> None:
+        super().__init__(vm, hart, peer)
+        self.csrs: CsrFile = CsrFile(hart, vm.config.isa)
         self._environment = environment_of(vm.config.isa)
         self._mode = SUPERVISOR
         self._loaded_satp = 0

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ..shadow_pages import PagerStats
     from ..vcpu import Vcpu
     from ..vm import Vm
+    from .protocol import Technique
 
 EVERY_BIT: Final = (1 << 64) - 1
 BASE_COUNTERS: Final = 7  # CY, TM, IR
@@ -73,9 +74,9 @@ class Hosted:
     pager_stats: PagerStats | None = None
     csrs: Csrs
 
-    def __init__(self, vm: Vm) -> None:
+    def __init__(self, vm: Vm, hart: Hart, peer: Technique | None = None) -> None:
         self.vm = vm
-        self.hart = vm.hart
+        self.hart = hart
         self.instructions = InstructionTable(vm.config.instruction_handlers, vm.config.isa)
         self.handlers: dict[int, ExitHandler] = {
             causes.ILLEGAL_INSTRUCTION: self.handle_instruction,
@@ -112,6 +113,9 @@ class Hosted:
     def enter_world(self) -> None:
         """Everything the guest must not decide goes to HS-mode, which is us."""
         delegate(self.hart, EVERY_BIT, EVERY_BIT, self.vm.config.isa)
+
+    def take_turn(self) -> None:
+        """Nothing of the hart's is another vCPU's."""
 
     def before_entry(self) -> None:
         """Called before each entry into the guest."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from ...hart import Hart
     from ..csr_file import Csrs
     from ..shadow_pages import PagerStats
     from ..vcpu import Vcpu
@@ -16,6 +17,8 @@ class Technique(Protocol):
 
     name: as options and tables have it. has_h, hosts: the hart it needs (misa.H, HOST_* bits). owns_frames: guest RAM
     comes from the machine's frames on demand (else guest RAM is the machine's RAM, each GPA its own HPA).
+    hart: the one that runs the vCPU. peer: the technique of the VM's first vCPU, with which the others share the tables
+    that translate guest-physical addresses.
     csrs: the guest's S-mode CSRs. mode: the guest's privilege mode. pager_stats: what shadow paging cost, None without
     it.
     """
@@ -25,7 +28,7 @@ class Technique(Protocol):
     hosts: int
     owns_frames: bool
 
-    def __init__(self, vm: Vm) -> None: ...
+    def __init__(self, vm: Vm, hart: Hart, peer: Technique | None = None) -> None: ...
 
     @property
     def csrs(self) -> Csrs: ...
@@ -47,6 +50,9 @@ class Technique(Protocol):
 
     def arm(self, deadline: int) -> None:
         """The virtual timer's deadline was set."""
+
+    def take_turn(self) -> None:
+        """Called before `run` when another vCPU has run since."""
 
     def run(self, limit: int) -> None:
         """Run the vCPU until its clock shows `limit` steps, or the VM needs attention (`vm.needs_attention`)."""

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ...hart import Exit, Hart
     from ..vcpu import Vcpu
     from ..vm import Vm
+    from .protocol import Technique
 
 VTVM: Final = field_mask("hstatus", "VTVM")
 VTW: Final = field_mask("hstatus", "VTW")
@@ -64,9 +65,9 @@ class Shadow(ShadowPaged):
 
     name = "shadow"
 
-    def __init__(self, vm: Vm) -> None:
-        super().__init__(vm)
-        self.csrs: ShadowCsrs = ShadowCsrs(vm.hart, vm.config.isa)
+    def __init__(self, vm: Vm, hart: Hart, peer: Technique | None = None) -> None:
+        super().__init__(vm, hart, peer)
+        self.csrs: ShadowCsrs = ShadowCsrs(hart, vm.config.isa)
         self._loaded_satp = 0
 
     def enter_world(self) -> None:

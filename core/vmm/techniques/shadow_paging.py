@@ -15,8 +15,10 @@ from ..walker import ACCESS_FAULT, FETCH, LOAD, STORE
 from .hosted import Hosted
 
 if TYPE_CHECKING:
+    from ...hart import Hart
     from ..vcpu import Vcpu
     from ..vm import Vm
+    from .protocol import Technique
 
 ACCESS_OF_FAULT: Final = {
     causes.INSTRUCTION_PAGE_FAULT: FETCH, causes.LOAD_PAGE_FAULT: LOAD, causes.STORE_PAGE_FAULT: STORE}
@@ -27,15 +29,20 @@ class ShadowPaged(Hosted):
 
     pager_stats: PagerStats
 
-    def __init__(self, vm: Vm) -> None:
-        super().__init__(vm)
-        self.pager = ShadowPager(vm.ram, vm.frames, vm.config.make_policy(), vm.max_table_frames,
-                                 vm.hart.fence)
+    def __init__(self, vm: Vm, hart: Hart, peer: Technique | None = None) -> None:
+        super().__init__(vm, hart, peer)
+        self.pager: ShadowPager = (
+            peer.pager if isinstance(peer, ShadowPaged) else
+            ShadowPager(vm.ram, vm.frames, vm.config.make_policy(), vm.max_table_frames, vm.fence_harts))
         self.pager_stats = self.pager.stats
 
     def own_handlers(self) -> dict[int, ExitHandler]:
         """Page faults come here first: most are ours."""
         return dict.fromkeys(ACCESS_OF_FAULT, self.handle_page_fault)
+
+    def take_turn(self) -> None:
+        """The pager's active root is another vCPU's."""
+        self.pager.active = None
 
     def fence(self, gva: int | None, asid: int | None) -> None:
         """The policy decides what a fence is for."""

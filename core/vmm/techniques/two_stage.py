@@ -15,8 +15,10 @@ from .hosted import Hosted
 from .shadow import VTW, enter_virtual
 
 if TYPE_CHECKING:
+    from ...hart import Hart
     from ..vcpu import Vcpu
     from ..vm import Vm
+    from .protocol import Technique
 
 VMID: Final = 1
 IMPLICIT_ACCESS: Final = (0x3000, 0x3020)
@@ -34,10 +36,11 @@ class TwoStage(Hosted):
 
     name = "two-stage"
 
-    def __init__(self, vm: Vm) -> None:
-        super().__init__(vm)
-        self.csrs: VsCsrs = VsCsrs(vm.hart, vm.config.isa)
-        self.gstage = GStage(vm.hart.memory, vm.frames, vm.ram.base + vm.ram.size)
+    def __init__(self, vm: Vm, hart: Hart, peer: Technique | None = None) -> None:
+        super().__init__(vm, hart, peer)
+        self.csrs: VsCsrs = VsCsrs(hart, vm.config.isa)
+        self.gstage: GStage = (peer.gstage if isinstance(peer, TwoStage)
+                               else GStage(hart.memory, vm.frames, vm.ram.base + vm.ram.size))
 
     def own_handlers(self) -> dict[int, ExitHandler]:
         """Guest-page faults: a frame not mapped yet, a device, or nothing at all."""
@@ -56,7 +59,7 @@ class TwoStage(Hosted):
         if ram.contains(gpa):
             vcpu.exits[ExitReason.GSTAGE_FILL] += 1
             self.gstage.map(gpa, ram.hpa(gpa))
-            self.hart.fence()  # a real hart may have cached that there was nothing
+            self.vm.fence_harts()  # a real hart may have cached that there was nothing
         elif access == FETCH or exit.tinst in IMPLICIT_ACCESS:
             self.reflect(ACCESS_FAULT[access], exit.tval)
         else:
