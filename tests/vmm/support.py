@@ -27,10 +27,10 @@ def guest(text: str, base: int = ENTRY) -> Image:
 
 def start(image: Image | str, technique: str, *, output: Callable[[bytes], None] = lambda data: None,
           policy: str = "cached", steps_per_tick: int = 10, typed: bytes = b"", tlb: str = "precise",
-          isa: frozenset[str] = GUEST_ISA, devices: Sequence[VirtioDevice | None] = ()) -> Vm:
+          isa: frozenset[str] = GUEST_ISA, devices: Sequence[VirtioDevice | None] = (), vcpus: int = 1) -> Vm:
     """A small VM with the guest (an image or assembly text), at its first instruction."""
     config = VmConfig(technique=technique, memory=MEMORY, policy=policy, steps_per_tick=steps_per_tick,
-                      tlb=tlb, isa=isa)
+                      tlb=tlb, isa=isa, vcpus=vcpus)
     vm = Vm(config, guest(image) if isinstance(image, str) else image, output, devices)
     vm.console.type(typed)
     return vm
@@ -39,10 +39,11 @@ def start(image: Image | str, technique: str, *, output: Callable[[bytes], None]
 def assert_equivalent(image: Image | str, steps: int, stride: int = 1, *, policy: str = "cached",
                       techniques: Sequence[str] = COMPARED, typed: bytes = b"",
                       isa: frozenset[str] = GUEST_ISA,
-                      devices: Callable[[], Sequence[VirtioDevice | None]] = tuple) -> list[Vm]:
+                      devices: Callable[[], Sequence[VirtioDevice | None]] = tuple, vcpus: int = 1) -> list[Vm]:
     """Run the guest under each technique, `stride` steps at a time, and compare all that a guest can see; return the
     VMs."""
-    vms = [start(image, technique, policy=policy, typed=typed, isa=isa, devices=devices()) for technique in techniques]
+    vms = [start(image, technique, policy=policy, typed=typed, isa=isa, devices=devices(), vcpus=vcpus)
+           for technique in techniques]
     while vms[0].steps < steps:
         stops = [vm.run(min(stride, steps - vm.steps)) for vm in vms]
         digests = [digest(vm) for vm in vms]

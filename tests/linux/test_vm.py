@@ -1,0 +1,36 @@
+"""Debian's kernel as a VM's guest: every technique brings it to the same shell, by the same steps."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from .support import RELEASE, answers, hartvisor, require_debian
+
+TECHNIQUES = ("bare", "two-stage", "shadow", "deprivileged")
+
+
+def boot(folder: Path, technique: str, vcpus: int) -> dict[str, Any]:
+    """Boot, ask for the release and the number of harts, power off; the result."""
+    require_debian()
+    path = folder / f"{technique}.json"
+    run = hartvisor("run", "debian", "--technique", technique, "--smp", str(vcpus), "--json", str(path),
+                    typed=b"uname -r\nnproc\npoweroff -f\n")
+    assert run.status == 0, run.err
+    said = answers(run.out)
+    assert said[0].startswith(RELEASE)
+    assert said[1] == str(vcpus).encode()
+    result: dict[str, Any] = json.loads(path.read_text())
+    assert result["stop"] == {"reason": "power-off", "detail": "test finisher: pass"}
+    return result
+
+
+@pytest.mark.parametrize("vcpus", [1, 4])
+def test_debian_boots_to_the_same_shell_under_every_technique(tmp_path: Path, vcpus: int) -> None:
+    results = [boot(tmp_path, technique, vcpus) for technique in TECHNIQUES]
+    for result in results:
+        assert {name: result[name] for name in ("steps", "digest", "guest_traps")} == {
+            name: results[0][name] for name in ("steps", "digest", "guest_traps")}
