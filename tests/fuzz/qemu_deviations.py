@@ -16,7 +16,8 @@ class Deviation:
     """A known case. fields: which fields of a log may differ, to the bits in which they may. causes: the mcause
     values at which; none: any.
     given: what our entry must hold besides, as a mask and the bits under it. theirs: what QEMU's must. above: what a
-    field of ours must exceed. any_fields: everything may differ.
+    field of ours must exceed. any_fields: everything may differ. differ, same: bits of which some, or none, must
+    differ. leaked: bits of which QEMU's must have some. equal: pairs of our fields that must be equal.
     stops: what the program does then cannot be compared."""
 
     name: str
@@ -27,8 +28,22 @@ class Deviation:
     given: dict[str, tuple[int, int]]
     theirs: dict[str, int]
     above: dict[str, int]
+    differ: dict[str, int]
+    same: dict[str, int]
+    leaked: dict[str, int]
+    equal: dict[str, str]
     any_fields: bool
     stops: bool
+
+    def fits(self, entry: dict[str, int], fields: dict[str, tuple[int, int]]) -> bool:
+        """Whether the conditions on what differs, on QEMU's bits and on pairs of fields hold."""
+        bits = {name: one ^ two for name, (one, two) in fields.items()}
+        return (
+            all(bits.get(name, 0) & mask for name, mask in self.differ.items())
+            and not any(bits.get(name, 0) & mask for name, mask in self.same.items())
+            and all(name in fields and fields[name][1] & mask for name, mask in self.leaked.items())
+            and all(entry.get(one) == entry.get(two) for one, two in self.equal.items())
+        )
 
 
 @dataclass
@@ -43,7 +58,9 @@ class Deviations:
         comparison."""
         left = {name: one ^ two for name, (one, two) in fields.items()}
         used_cases = []
-        for case in self.cases:
+        for case in sorted(self.cases, key=lambda case: case.any_fields):
+            if case.any_fields and not any(left.values()):
+                break  # what names its fields has explained all
             if case.causes and entry.get("mcause") not in case.causes:
                 continue
             if any(entry.get(name, 0) & mask != value for name, (mask, value) in case.given.items()):
@@ -51,6 +68,8 @@ class Deviations:
             if any(entry.get(name, 0) <= value for name, value in case.above.items()):
                 continue
             if any(name in fields and fields[name][1] != value for name, value in case.theirs.items()):
+                continue
+            if not case.fits(entry, fields):
                 continue
             if case.any_fields:
                 left.clear()
@@ -80,6 +99,8 @@ def known_deviations(version: str) -> Deviations:
             {name: (int(mask, 0), int(value, 0)) for name, (mask, value) in case.get("given", {}).items()},
             case.get("theirs", {}),
             {name: int(value, 0) for name, value in case.get("above", {}).items()},
+            *({name: int(mask, 0) for name, mask in case.get(key, {}).items()} for key in ("differ", "same", "leaked")),
+            case.get("equal", {}),
             case.get("any_fields", False),
             case.get("stops", False),
         )

@@ -45,6 +45,15 @@ _FENCES = "sfence.vma\nhfence.vvma\nhfence.gvma\nfence.i"
 # QEMU's boot ROM, its flash, its configuration space and its windows to PCI devices answer where our machine has
 # nothing. Locked PMP entries make both machines refuse them, to M-mode too.
 _WINDOWS = ((0x2000_0000, 0x2000_0000), (0x4000_0000, 0x4000_0000), (0x4_0000_0000, 0x4_0000_0000), (0, 0x1_0000))
+# So are the devices that both have: which accesses a device takes is the platform's choice (QEMU lets LR, AMO and
+# fetches pass). The last is the test finisher, which the harness must reach: it is only not executable.
+_DEVICES = (
+    (0x0C00_0000, 0x400_0000),
+    (0x0200_0000, 0x1_0000),
+    (0x1000_0000, 0x1000_0000),
+    (0x10_1000, 0x1000),
+    (0x10_0000, 0x1000),
+)
 
 
 def _napot(base: int, size: int) -> int:
@@ -72,9 +81,10 @@ def _text() -> str:
     copy = "\n".join(f"ld t3, {8 * i}(t1)\nsd t3, {8 * i}(t0)" for i in range(16))
     fold = "\n".join(f"ld t3, {8 * i}(t0)\nmul t2, t2, t4\nadd t2, t2, t3" for i in range(8))
     locks = "\n".join(
-        f"li t0, {_napot(base, size):#x}\ncsrw pmpaddr{4 + i}, t0" for i, (base, size) in enumerate(_WINDOWS)
+        f"li t0, {_napot(base, size):#x}\ncsrw pmpaddr{4 + i}, t0"
+        for i, (base, size) in enumerate((*_WINDOWS, *_DEVICES))
     )
-    locks += "\nli t0, 0x9898989800000000\ncsrw pmpcfg0, t0"
+    locks += "\nli t0, 0x9898989800000000\ncsrw pmpcfg0, t0\nli t0, 0x9b98989898\ncsrw pmpcfg2, t0"
     return f"""
 start:
     li t0, 0x2004000            # mtimecmp: never

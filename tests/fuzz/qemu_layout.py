@@ -55,6 +55,8 @@ LOGGED_CSRS = (
     "vsepc",
     "vstval",
     "vsip",
+    "hgatp",
+    "vsatp",
 )
 """What each log entry holds after the registers x1 to x31."""
 
@@ -77,12 +79,10 @@ FINAL_CSRS = (
     "hcounteren",
     "henvcfg",
     "htimedelta",
-    "hgatp",
     "hgeie",
     "vstvec",
     "vsie",
     "vsscratch",
-    "vsatp",
     "pmpcfg0",
     "pmpaddr0",
     "pmpaddr1",

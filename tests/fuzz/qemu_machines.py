@@ -98,14 +98,34 @@ def run_ours(program: Program) -> bytes | None:
         and memory.read(HARNESS, len(_HARNESS.code)) == _HARNESS.code
         and memory.read(PROGRAMS, len(image) - (PROGRAMS - RAM)) == image[PROGRAMS - RAM :]
         and not hart.read_csr(0x3A0) & 0x8080_8080  # the harness itself locks entries 4 to 7
-        and not any(hart.read_csr(0x3A0 + bank) & 0x8080_8080_8080_8080 for bank in range(2, 16, 2))
+        and not hart.read_csr(0x3A2) & 0x8080_8000_0000_0000  # and entries 8 to 12
+        and not any(hart.read_csr(0x3A0 + bank) & 0x8080_8080_8080_8080 for bank in range(4, 16, 2))
     )
     return log if is_sound else None
 
 
 def qemu_cpu() -> str:
     """QEMU's -cpu that has what our hart has, and no more."""
-    base = ("m", "a", "c", "s", "u", "h", "zicsr", "zifencei", "zicntr", "zihpm", "mmu", "sv39", "svade", "pmp")
+    base = (
+        "m",
+        "a",
+        "c",
+        "s",
+        "u",
+        "h",
+        "zicsr",
+        "zifencei",
+        "zicntr",
+        "zihpm",
+        "mmu",
+        "sv39",
+        "sv48",
+        "sv57",
+        "svade",
+        "svnapot",
+        "svpbmt",
+        "pmp",
+    )
     executed = set(op_names())
     present = {row.extension.lower() for row in INSTRUCTIONS if (row.expands or row.name) in executed}
     names = [*base, *sorted(present & OPTIONS), *(option for name, option in CSR_OPTIONS.items() if name in BY_NAME)]

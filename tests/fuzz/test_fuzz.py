@@ -14,20 +14,18 @@ from .qemu_machines import run_ours
 from .qemu_programs import make_program
 from .qemu_shrink import read_reproducer, write_reproducer
 
-PROGRAMS = 110
+PROGRAMS = 100
 GUESTS = 24
 
 
-def test_random_programs_run_as_on_qemu(tmp_path: Path) -> None:
-    total, _ = qemu.run(60, seed=QEMU_SEED, programs=PROGRAMS)
+@pytest.mark.parametrize("seed", [20_100, 21_200, 501_650])
+def test_random_programs_run_as_on_qemu(tmp_path: Path, seed: int) -> None:
+    """Seeds whose hundred programs hold ones that once differed: 20116, 20163, 20168, 21259, 501686."""
+    total, _ = qemu.run(60, seed=seed, programs=PROGRAMS)
     found = [f"{qemu.describe(one)}; {write_reproducer(one, tmp_path)}" for one in total.differences]
     assert found == []
-    assert total.compared > PROGRAMS * 0.75
+    assert total.compared > PROGRAMS * 0.9
     assert total.instructions > 1000 * total.compared
-
-
-QEMU_SEED = 20_000
-"""Of the bounded run, which is the same every time; a failure then is our change's."""
 
 
 def test_random_guests_are_the_same_three_ways() -> None:
