@@ -24,7 +24,7 @@ from .kernel_modules import SUFFIX, module_name, module_needs, modules_dep, with
 SUITE, ARCHITECTURE = "trixie", "riscv64"
 KERNEL_PACKAGE = re.compile(r"linux-image-6\.12\.(\d+)\S*-riscv64")
 LAYOUT = 3
-"""Of the folder and the initramfs; a folder of another layout is fetched again."""
+"""Of the folder and the initramfs."""
 
 KERNEL, INITRD, MANIFEST = "Image", "initramfs.cpio", "manifest.json"
 FIRMWARE = {
@@ -69,8 +69,8 @@ poweroff -f
 
 
 def debian_folder() -> Path:
-    """Where the image's files lie once they are fetched."""
-    return cache_folder() / "debian"
+    """Where the image's files lie once they are fetched; versions that lay them out differently do not share it."""
+    return cache_folder() / f"debian-{LAYOUT}"
 
 
 def is_fetched() -> bool:
