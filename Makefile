@@ -35,12 +35,11 @@ build: $(BUILT)
 oracles:
 	@$(PYTHON) tools/install_oracles.py
 
-# A build of its own, in build/sanitized; Python itself leaks at exit, which is not ours to find. AddressSanitizer turns
-# some of the handlers' tail calls into calls, so the stack must be allowed to grow.
+# A build of its own, in build/sanitized; Python itself leaks at exit, which is not ours to find.
 sanitize: build $(TESTS_READY)
 	@echo '== Building the hart with sanitizers into build/sanitized'
 	@HARTVISOR_SANITIZE=address,undefined $(BIN)/python setup.py --quiet build --build-base build/sanitized --build-lib build/sanitized/lib
-	ulimit -s unlimited; LD_PRELOAD=$$($(CC) -print-file-name=libasan.so) ASAN_OPTIONS=detect_leaks=0 PYTHONPATH=build/sanitized/lib \
+	LD_PRELOAD=$$($(CC) -print-file-name=libasan.so) ASAN_OPTIONS=detect_leaks=0 PYTHONPATH=build/sanitized/lib \
 	    $(BIN)/python -m pytest tests/hart tests/vmm tests/fuzz $(PYTEST_ARGS)
 
 $(TOOLS_READY): pyproject.toml

@@ -36,9 +36,19 @@ DIRECTIVES = {
 # Guest floating point must be neither contracted nor, by way of errno, a call.
 COMPILE_FLAGS = ["-O2", "-g1", "-fno-strict-aliasing", "-fwrapv", "-ffp-contract=off", "-fno-math-errno"]
 # `make sanitize` sets HARTVISOR_SANITIZE=address,undefined. RAM is read at every width and alignment, on purpose.
+# A frame with red zones or scopes to poison must outlive its last call, which would make a tail call a call: local
+# variables are not watched.
 SANITIZERS = os.environ.get("HARTVISOR_SANITIZE", "")
 SANITIZE_FLAGS = (
-    [f"-fsanitize={SANITIZERS}", "-fno-sanitize=alignment", "-fno-sanitize-recover=all"] if SANITIZERS else []
+    [
+        f"-fsanitize={SANITIZERS}",
+        "-fno-sanitize=alignment",
+        "-fno-sanitize-recover=all",
+        "-fno-sanitize-address-use-after-scope",
+        "--param=asan-stack=0",
+    ]
+    if SANITIZERS
+    else []
 )
 
 # A build backend does not put the project on sys.path, and the build reads its ISA tables.

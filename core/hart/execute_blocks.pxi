@@ -43,16 +43,22 @@ cdef int block_address(HartState* h, u64 va, int access, u64* hpa) noexcept nogi
     return as_store(cause)
 
 
-cdef SLOW manage_block(HartState* h, Op* ip, i64 left, u64 gate) noexcept nogil:
-    """CBO.INVAL, CLEAN, FLUSH: allowed where a load is (store permission implies that of loads)."""
+cdef u8* block_place(HartState* h, Op* ip, i64 left, u64 gate, int access) noexcept nogil:
+    """Where in the host the instruction's cache block lies; NULL with the exception waiting."""
     cdef u64 hpa = 0
     cdef int cause
     if cbo_denied(h, ip, left, gate):
-        return
-    cause = block_address(h, h.x[ip.rs1], LOAD, &hpa)
+        return NULL
+    cause = block_address(h, h.x[ip.rs1], access, &hpa)
     if cause:
         fault(h, ip, left, <u64>cause, h.x[ip.rs1])
-    else:
+        return NULL
+    return host(h.mem, hpa)
+
+
+cdef SLOW manage_block(HartState* h, Op* ip, i64 left, u64 gate) noexcept nogil:
+    """CBO.INVAL, CLEAN, FLUSH: allowed where a load is (store permission implies that of loads)."""
+    if block_place(h, ip, left, gate, LOAD) != NULL:
         advance(h, ip, left)
 
 
@@ -67,16 +73,10 @@ cdef void op_cbo_flush(HartState* h, Op* ip, i64 left) noexcept nogil:
 
 
 cdef SLOW zero_block(HartState* h, Op* ip, i64 left) noexcept nogil:
-    cdef u64 hpa = 0
-    cdef int cause
-    if cbo_denied(h, ip, left, SENVCFG_CBZE):
-        return
-    cause = block_address(h, h.x[ip.rs1], STORE, &hpa)
-    if cause:
-        fault(h, ip, left, <u64>cause, h.x[ip.rs1])
-        return
-    memset(host(h.mem, hpa), 0, CACHE_BLOCK)
-    atomic_stored(h, ip, left, hpa, CACHE_BLOCK)
+    cdef u8* place = block_place(h, ip, left, SENVCFG_CBZE, STORE)
+    if place != NULL:
+        memset(place, 0, CACHE_BLOCK)
+        atomic_stored(h, ip, left, h.mem.base + <u64>(place - h.mem.ram), CACHE_BLOCK)
 
 cdef void op_cbo_zero(HartState* h, Op* ip, i64 left) noexcept nogil:
     zero_block(h, ip, left)
