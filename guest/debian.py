@@ -19,11 +19,11 @@ from pathlib import Path
 
 from .apt import AptError, PrivateApt, Progress, cache_folder, no_progress
 from .cpio import CHARACTER_DEVICE, FILE, FOLDER, Entry, write_cpio
-from .kernel_modules import SUFFIX, module_name, module_needs, modules_dep, with_needs
+from .kernel_modules import SUFFIX, module_name, module_needs, modules_alias, modules_dep, with_needs
 
 SUITE, ARCHITECTURE = "trixie", "riscv64"
 KERNEL_PACKAGE = re.compile(r"linux-image-6\.12\.(\d+)\S*-riscv64")
-LAYOUT = 3
+LAYOUT = 4
 """Of the folder and the initramfs."""
 
 KERNEL, INITRD, MANIFEST = "Image", "initramfs.cpio", "manifest.json"
@@ -215,4 +215,5 @@ def initramfs_entries(busybox: bytes, modules: dict[str, bytes]) -> list[Entry]:
         Entry("init", FILE | 0o755, init_script().encode()),
         *(Entry(f"{base}/{paths[name]}", FILE | 0o644, unpacked[name]) for name in order),
         Entry(f"{base}/modules.dep", FILE | 0o644, modules_dep(paths, needs).encode()),
+        Entry(f"{base}/modules.alias", FILE | 0o644, modules_alias({name: unpacked[name] for name in order}).encode()),
     ]

@@ -18,20 +18,30 @@ def module_name(path: str) -> str:
     return SUFFIX.sub("", path.rpartition("/")[2]).replace("-", "_")
 
 
-def module_needs(module: bytes) -> list[str]:
-    """The names of the modules that one (an ELF file) cannot be loaded without, and those it asks for softly before
-    itself."""
+def module_facts(module: bytes) -> list[tuple[str, str]]:
+    """The names and values in the .modinfo of a module (an ELF file)."""
     from elftools.elf.elffile import ELFFile  # here: the guests' build and the oracles' installer run without it
 
     section = ELFFile(io.BytesIO(module)).get_section_by_name(".modinfo")
+    texts = section.data().decode("utf-8", "replace").split("\0") if section is not None else []
+    return [(name, value) for name, _, value in (text.partition("=") for text in texts)]
+
+
+def module_needs(module: bytes) -> list[str]:
+    """The names of the modules that one cannot be loaded without, and those it asks for softly before itself."""
     needs: list[str] = []
-    for text in section.data().decode("utf-8", "replace").split("\0") if section is not None else ():
-        name, _, value = text.partition("=")
+    for name, value in module_facts(module):
         if name == "depends":
             needs += [need for need in value.split(",") if need]
         elif name == "softdep" and value.startswith("pre:"):
             needs += value.removeprefix("pre:").partition("post:")[0].split()
     return [need.replace("-", "_") for need in needs]
+
+
+def modules_alias(modules: Mapping[str, bytes]) -> str:
+    """modules.alias: by which other names, such as fs-ext4, the kernel asks for each module (name to contents)."""
+    return "".join(f"alias {value} {module}\n" for module, data in modules.items()
+                   for name, value in module_facts(data) if name == "alias")
 
 
 def with_needs(wanted: Iterable[str], needs: Mapping[str, list[str]]) -> list[str]:

@@ -16,6 +16,7 @@ from ...core.machine.boot import read_boot_files
 from ...core.machine.machine import Machine, Stop, StopReason
 from ...core.machine.tohost import DEFAULT_BUDGET
 from ...guest.debian import debian_folder
+from ..drives import DriveOption, open_drives
 from ..options import check_writable, find_image, parse_number, parse_size, write_json
 from ..parameters import AppendOption, JsonOption
 from ..session import run_session, write_all
@@ -43,6 +44,7 @@ def machine(
     append: AppendOption = None,
     smp: Annotated[int, typer.Option("--smp", metavar="N", help="Harts, 1 to 8.")] = 1,
     memory: Annotated[str, typer.Option("--memory", metavar="SIZE", help="RAM.")] = "128M",
+    drive: DriveOption = None,
     budget: Annotated[
         str | None, typer.Option("--budget", metavar="N", help="Stop after N steps, over all harts (5000000, 5M, 2G).")
     ] = None,
@@ -81,8 +83,9 @@ def machine(
         raise OptionError("machine: nothing to boot; give --bios FILE, --kernel FILE, or an image such as debian")
     files = read_boot_files(_firmware(bios), kernel, initrd, bootargs)
     console = ConsoleEnd(write_all(STDERR if json == "-" else STDOUT))
+    devices = open_drives(drive)
     try:
-        built = Machine(size, n_harts=smp, console=console)
+        built = Machine(size, n_harts=smp, console=console, devices=devices)
     except ConfigError as error:
         raise OptionError(f"--memory {memory} --smp {smp}: {error}") from error
     built.boot(files)

@@ -16,6 +16,7 @@ from ...core.vmm.digest import digest
 from ...core.vmm.exits import labelled
 from ...core.vmm.stop import Stop, StopReason
 from ...core.vmm.vm import Vm
+from ..drives import DriveOption, open_drives
 from ..options import check_writable, find_image, make_config, parse_guest_isa, parse_number, write_json
 from ..parameters import (
     AppendOption,
@@ -45,6 +46,7 @@ def run(
     initrd: Annotated[
         Path | None, typer.Option("--initrd", metavar="FILE", help="The kernel's initial ramdisk.")
     ] = None,
+    drive: DriveOption = None,
     budget: BudgetOption = None,
     shadow_policy: PolicyOption = PolicyName.CACHED,
     tlb: TlbOption = TlbName.PRECISE,
@@ -67,7 +69,7 @@ def run(
         memory, technique=technique.value, append=bootargs, policy=shadow_policy.value, tlb=tlb.value,
         isa=parse_guest_isa(isa, [technique.value]), vcpus=smp, initrd=read_file(ramdisk) if ramdisk else b"",
     )
-    vm = Vm(config, load_image(path), write_all(console))
+    vm = Vm(config, load_image(path), write_all(console), open_drives(drive))
     running = RunningVm(vm)
     started = time.process_time()
     stop = running.stop if run_session(running, limit) else None
