@@ -172,11 +172,19 @@ def test_a_reader_that_goes_away_is_no_error():
     assert done.stderr == b""
 
 
+def listen_to_ctrl_c():
+    """Shells start background jobs with SIGINT ignored, and children inherit that."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def test_ctrl_c_ends_a_comparison_quietly():
     process = subprocess.Popen([*COMMAND, "compare", "spin", "--budget", "1000G"], stdout=subprocess.PIPE,
-                               stderr=subprocess.PIPE)
-    time.sleep(1.5)
-    os.kill(process.pid, signal.SIGINT)
-    _, err = process.communicate(timeout=20)
+                               stderr=subprocess.PIPE, preexec_fn=listen_to_ctrl_c)
+    try:
+        time.sleep(2)
+        os.kill(process.pid, signal.SIGINT)
+        _, err = process.communicate(timeout=30)
+    finally:
+        process.kill()
     assert process.returncode == 130
     assert b"Traceback" not in err
