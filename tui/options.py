@@ -60,7 +60,7 @@ def make_config(memory: str, **settings: Any) -> VmConfig:
     try:
         return VmConfig(memory=parse_size(memory, "--memory"), **settings)
     except ConfigError as error:
-        raise OptionError(f"--memory {memory}: {error}") from error
+        raise OptionError(str(error)) from error
 
 
 def find_image(name: str) -> tuple[Path, ImageInfo | None]:
