@@ -18,6 +18,19 @@ from hartvisor.core.vmm.vm import Vm
 ENTRY = RAM_BASE + 0x20_0000
 MEMORY = 8 * MIB
 
+COUNTING_HANDLER = """
+    .align 2
+handler:
+    addi s0, s0, 1
+    csrr s1, scause
+    csrr s2, stval
+    csrr t0, sepc
+    addi t0, t0, 4
+    csrw sepc, t0
+    sret
+"""
+"""A trap handler that counts in s0, keeps scause and stval in s1 and s2, and skips the instruction."""
+
 
 def guest(text: str, base: int = ENTRY) -> Image:
     """An image of the assembly `text`, loaded and entered at `base`."""

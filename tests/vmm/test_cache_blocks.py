@@ -7,7 +7,7 @@ import pytest
 from hartvisor.core.isa.extensions import without
 from hartvisor.core.vmm.guest_isa import GUEST_ISA
 
-from .support import assert_equivalent
+from .support import COUNTING_HANDLER, assert_equivalent
 
 _SOURCE = """
     la t0, handler
@@ -25,16 +25,7 @@ user:
     {body}
     ecall
 1:  j 1b
-    .align 2
-handler:
-    addi s0, s0, 1
-    csrr s1, scause
-    csrr s2, stval
-    csrr t0, sepc
-    addi t0, t0, 4
-    csrw sepc, t0
-    sret
-    .align 6
+""" + COUNTING_HANDLER + """    .align 6
 data:
     .dword 1, 2, 3, 4, 5, 6, 7, 8, 9, 10
 """
@@ -117,16 +108,7 @@ _PAGED = """
     li a0, 0x4000
     {body}
 1:  j 1b
-    .align 2
-handler:
-    addi s0, s0, 1
-    csrr s1, scause
-    csrr s2, stval
-    csrr t0, sepc
-    addi t0, t0, 4
-    csrw sepc, t0
-    sret
-    .align 12
+""" + COUNTING_HANDLER + """    .align 12
 root:   .space 4096
 middle: .space 4096
 leaf:   .space 4096

@@ -10,7 +10,7 @@ from hartvisor.core.vmm.compare import COMPARED
 from hartvisor.core.vmm.config import VmConfig
 from hartvisor.core.vmm.guest_isa import GUEST_ISA, HIDING, check_guest_isa
 
-from .support import assert_equivalent, start
+from .support import COUNTING_HANDLER, assert_equivalent, start
 
 HOSTED = COMPARED[1:]
 HIDDEN_EVERYWHERE = [name for name, (techniques, _) in HIDING.items()
@@ -30,16 +30,7 @@ _COUNTS_ILLEGAL = """
 user:
     {instructions}
 1:  j 1b
-    .align 2
-handler:
-    addi s0, s0, 1
-    csrr s1, scause
-    csrr s2, stval
-    csrr t0, sepc
-    addi t0, t0, 4
-    csrw sepc, t0
-    sret
-"""
+""" + COUNTING_HANDLER
 
 
 @pytest.mark.parametrize("name", HIDDEN_EVERYWHERE)

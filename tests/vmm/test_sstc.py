@@ -7,7 +7,7 @@ import pytest
 from hartvisor.core.isa.extensions import close, without
 from hartvisor.core.vmm.guest_isa import GUEST_ISA
 
-from .support import assert_equivalent
+from .support import COUNTING_HANDLER, assert_equivalent
 
 WITH_SSTC = close({*GUEST_ISA, "Sstc"})
 
@@ -87,16 +87,7 @@ user:
     sinval.vma x0, x0
     sfence.inval.ir
 1:  j 1b
-    .align 2
-handler:
-    addi s0, s0, 1
-    csrr s1, scause
-    csrr s2, stval
-    csrr t0, sepc
-    addi t0, t0, 4
-    csrw sepc, t0
-    sret
-"""
+""" + COUNTING_HANDLER
 
 
 def test_svinval_is_alike_under_every_technique() -> None:

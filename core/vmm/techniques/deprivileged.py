@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from ...hart import EXIT_BUDGET, EXIT_TRAP
 from ..csr_file import SATP, SENVCFG, SIE, SIP, SSTATUS, SSTATUS_MXR, SSTATUS_SIE, SSTATUS_SUM, CsrFile
 from ..shadow_pages import Role, deprivileged_role
 from ..traps import inject, pick_pending
@@ -68,32 +67,20 @@ class Deprivileged(ShadowPaged):
         hart.privilege = USER
         self.csrs.is_stale = True
 
-    def run(self, limit: int) -> None:
-        """As Hosted.run, but interrupts are ours to deliver: the guest's sie, sip and sstatus are not the hart's."""
-        hart, vm, vcpu, handlers, pager, csrs = self.hart, self.vm, self.vcpu, self.handlers, self.pager, self.csrs
-        run, values = hart.run, csrs.values
-        while not vm.needs_attention:
-            left = limit - hart.steps
-            if left <= 0:
-                return
-            if values[SIP] & values[SIE] and (not self._mode or values[SSTATUS] & SSTATUS_SIE):
-                interrupt = pick_pending(vcpu)
-                assert interrupt is not None
-                vcpu.injected[interrupt] += 1
-                inject(vcpu, interrupt, 0, is_interrupt=True)
-                continue
-            if csrs.is_stale or pager.active is None:
-                self._load_root()
-            exit = run(left)
-            reason = exit.reason
-            if reason == EXIT_TRAP:
-                handler = handlers.get(exit.cause)
-                if handler is None or not handler(vcpu, exit):
-                    self.reflect(exit.cause, exit.tval)
-            elif reason == EXIT_BUDGET:
-                return
-            else:
-                self.other_exit(exit)
+    def before_entry(self) -> bool:
+        """Interrupts are ours to deliver: the guest's sie, sip and sstatus are not the hart's. The root follows."""
+        csrs = self.csrs
+        values = csrs.values
+        if values[SIP] & values[SIE] and (not self._mode or values[SSTATUS] & SSTATUS_SIE):
+            vcpu = self.vcpu
+            interrupt = pick_pending(vcpu)
+            assert interrupt is not None
+            vcpu.injected[interrupt] += 1
+            inject(vcpu, interrupt, 0, is_interrupt=True)
+            return False
+        if csrs.is_stale or self.pager.active is None:
+            self._load_root()
+        return True
 
     def _load_root(self) -> None:
         values = self.csrs.values

@@ -117,8 +117,9 @@ class Hosted:
     def take_turn(self) -> None:
         """Nothing of the hart's is another vCPU's."""
 
-    def before_entry(self) -> None:
-        """Called before each entry into the guest."""
+    def before_entry(self) -> bool:
+        """Called before each entry into the guest. False: a step was taken instead, look at the limit again."""
+        return True
 
     def run(self, limit: int) -> None:
         """Enter the guest, handle its exit, and again, until `limit` steps or the VM needs attention."""
@@ -128,7 +129,8 @@ class Hosted:
             left = limit - hart.steps
             if left <= 0:
                 return
-            before_entry()
+            if not before_entry():
+                continue
             exit = run(left)
             reason = exit.reason
             if reason == EXIT_TRAP:

@@ -76,10 +76,11 @@ class Shadow(ShadowPaged):
         enter_virtual(self.hart, self.vm.config.isa, hgatp=0, hstatus=VTVM | VTW, hedeleg=_TO_GUEST)
         self.csrs.is_stale = True
 
-    def before_entry(self) -> None:
+    def before_entry(self) -> bool:
         """Load the shadow root if the guest's address space, or what we have of it, is another."""
         if self.csrs.is_stale or self.pager.active is None:
             self._load_root()
+        return True
 
     def handle_page_fault(self, vcpu: Vcpu, exit: Exit) -> bool:
         """With satp=Bare, VS and VU need different roots, and the switch between them does not trap: the first fault
