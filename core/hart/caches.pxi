@@ -238,7 +238,7 @@ cdef bint stored(MemState* mem, u64 hpa, u64 size) noexcept nogil:
     cdef u64 first, last, i
     cdef u64* used
     cdef bint dropped = False
-    mem.dirty[frame] = 1
+    mem.dirty[frame] = EVERY_LOG
     if flags & FRAME_RESERVED:
         reservations_left(mem, frame)
     if flags & FRAME_CODE:

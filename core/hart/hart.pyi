@@ -2,6 +2,9 @@
 
 from collections.abc import Sequence
 
+HartState = dict[str, int | str | tuple[int, ...] | dict[int, int]]
+"""What Hart.save gives: names to plain values, so that it can be stored and compared without knowing the hart."""
+
 class Memory:
     """Physical RAM of one machine: a lazily allocated, zero-filled, contiguous range.
 
@@ -21,8 +24,11 @@ class Memory:
     def store(self, hpa: int, size: int, value: int) -> None: ...
     def fill_zero(self, hpa: int, length: int) -> None: ...
     def contains(self, hpa: int, length: int = 1) -> bool: ...
-    def take_dirty(self, hpa: int, length: int) -> list[int]:
-        """The frames of the range that were stored to since the last call (or the start): addresses, ascending."""
+    def take_dirty(self, hpa: int, length: int, log: int = 0) -> list[int]:
+        """The frames of the range that were stored to since the last call (or the start): addresses, ascending.
+
+        log: 0 to 7; each is taken on its own, by one who wants to know. Raises ValueError for any other.
+        """
     def page(self, hpa: int) -> memoryview:
         """A read-only view of the 4 KiB frame that holds hpa, without a copy (for hashing)."""
 
@@ -123,6 +129,12 @@ class Hart:
 
         A precise hart holds nothing that would need it; a stale one drops all its translations.
         """
+    # --- the whole state
+    def save(self) -> HartState:
+        """Everything that decides what the hart does next, by name; not its caches, its counts, or what its host set
+        (breakpoints, reports_idle). Raises ValueError where a device access or an exception still waits."""
+    def restore(self, state: HartState) -> None:
+        """Become the hart that `save` saw: one with the same extensions and hosted modes. Raises ValueError."""
     # --- looking without side effects
     def fetch_insn(self) -> int:
         """Bits of the instruction at pc under the present translation (0 where it cannot be fetched)."""

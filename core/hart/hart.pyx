@@ -39,6 +39,7 @@ include "handlers_float.pxi"
 include "run.pxi"
 include "exit.pxi"
 include "interface.pxi"
+include "saved.pxi"
 
 load_tables()
 bind_handlers()

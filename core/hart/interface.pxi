@@ -333,6 +333,12 @@ cdef class Hart:
     def fence(self):
         hart_flush(self.state)
 
+    def save(self):
+        return saved(self)
+
+    def restore(self, state):
+        become(self, state)
+
     @property
     def triggers(self):
         return tuple([(self.state.tdata1[i], self.state.tdata2[i], self.state.tdata3[i]) for i in range(N_TRIGGERS)])

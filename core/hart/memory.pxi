@@ -117,18 +117,22 @@ cdef class Memory:
         first = (hpa - self.state.base) & ~0xFFF
         return memoryview(self)[first:first + PAGE_SIZE]
 
-    def take_dirty(self, hpa, length):
+    def take_dirty(self, hpa, length, int log=0):
         cdef u64 frame, first, last
+        cdef u8 bit
         cdef list found = []
         cdef HartState* h
         cdef Context* c
         cdef int i, k, j
+        if not 0 <= log < DIRTY_LOGS:
+            raise ValueError(f"dirty logs are 0 to {DIRTY_LOGS - 1}, not {log}")
         self.at(hpa, length)
+        bit = <u8>1 << log
         first = frame_of(&self.state, hpa)
         last = frame_of(&self.state, hpa + length + PAGE_SIZE - 1)
         for frame in range(first, last):
-            if self.state.dirty[frame]:
-                self.state.dirty[frame] = 0
+            if self.state.dirty[frame] & bit:
+                self.state.dirty[frame] &= ~bit
                 found.append(self.state.base + (frame << PAGE_SHIFT))
         if found:
             for i in range(self.state.n_harts):         # the next store to any frame must be seen again

@@ -41,6 +41,8 @@ cdef enum:
     WALK_LIMIT = 48             # page-table entries one two-stage walk can read (Sv57 on Sv57x4: 35, and 5 to set A or D)
     PMP_ENTRIES = 64
     PTE_SIZE = 8
+    EVERY_LOG = 255             # a frame stored to is dirty in each of the logs, which are bits
+    DIRTY_LOGS = 8
 
 cdef enum:                      # privilege encodings (privileged manual, "Privilege levels")
     U_MODE = 0

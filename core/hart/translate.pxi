@@ -20,10 +20,10 @@ cdef void tlb_fill(HartState* h, Context* c, u64 va, u64 hpa, int access) noexce
     e.addend = <u64>host(mem, hpa & ~<u64>OFFSET_MASK) - page
     e.rtag = page if perms & PTE_R else EVERY_BIT
     e.xtag = page if perms & PTE_X else EVERY_BIT
-    if perms & PTE_W and not mem.flags[frame] & FRAME_FEEDS and (access == STORE or mem.dirty[frame]):
+    if perms & PTE_W and not mem.flags[frame] & FRAME_FEEDS and (access == STORE or mem.dirty[frame] == EVERY_LOG):
         e.wtag = page
         mem.flags[frame] |= FRAME_WCACHED
-        mem.dirty[frame] = 1
+        mem.dirty[frame] = EVERY_LOG
     else:
         e.wtag = EVERY_BIT
 

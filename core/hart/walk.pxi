@@ -125,7 +125,7 @@ cdef bint set_bits(HartState* h, u64 hpa, u64 pte, bint* uniform) noexcept nogil
     if h.looking:
         return True
     (<u64*>host(h.mem, hpa))[0] = pte
-    h.mem.dirty[frame] = 1
+    h.mem.dirty[frame] = EVERY_LOG
     others_stored(h, hpa, PTE_SIZE)
     if h.mem.flags[frame] & FRAME_RESERVED:
         reservations_left(h.mem, frame)

@@ -8,9 +8,11 @@ from ..devices.device import Device, IrqLine, State
 from ..devices.plic import Plic
 from ..devices.test_finisher import Finish, TestFinisher
 from ..devices.uart16550 import Uart16550
+from ..devices.virtio.block import VirtioBlock
 from ..devices.virtio.device import VirtioDevice
 from ..devices.virtio.mmio import VirtioMmio
 from ..devices.virtio.ram import GuestRam, NoRam
+from ..devices.virtio.storage import MemoryDisk
 from ..errors import ConfigError
 from .bus import Bus
 from .memory_map import PLIC, TEST_FINISHER, UART, VIRTIO, Region
@@ -69,6 +71,12 @@ class Board:
         for slot, device in enumerate(devices):
             if device is not None:
                 self.attach_virtio(slot, device)
+
+    @property
+    def memory_disks(self) -> tuple[MemoryDisk, ...]:
+        """The disks that keep their writes in memory, by slot: a snapshot has their pages too."""
+        disks = [slot.device.storage for slot in self.virtio if isinstance(slot.device, VirtioBlock)]
+        return tuple(disk for disk in disks if isinstance(disk, MemoryDisk))
 
     def irq_line(self, region: Region) -> IrqLine:
         """The PLIC input that memory_map gives the region's device. Raises ValueError where it gives none."""

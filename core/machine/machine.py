@@ -4,13 +4,17 @@ Firmware and kernels run on it as on QEMU's `virt`; with M-mode hosted, the call
 to M-mode. Virtual machines are not built of this class but of the same parts, by core/vmm.
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 from functools import partial
+from typing import TYPE_CHECKING
 
 from ..devices.aclint import Aclint, TimerWires
 from ..devices.console import ConsoleEnd
+from ..devices.device import State
 from ..devices.rtc_goldfish import RtcGoldfish
 from ..devices.test_finisher import Finish
 from ..devices.virtio.device import VirtioDevice
@@ -34,6 +38,10 @@ from .memory_map import (
     Region,
     device_tree_region,
 )
+from .paged import Paged, RamPages
+
+if TYPE_CHECKING:
+    from ..hart.hart import HartState
 
 DEFAULT_STEPS_PER_TICK = 10
 #: Steps that a hart takes before the next has its turn. Part of what a machine of several harts computes: never
@@ -63,6 +71,22 @@ class Stop:
     reason: StopReason
     hart: int
     exit: Exit | None = None
+
+
+@dataclass(frozen=True)
+class MachineState:
+    """All of a machine but the contents of its RAM and disks.
+
+    harts: by index. turn, turn_end: whose turn it is, and the step of its clock at which that ends. has_worked: whether
+    each took a step in its last turn. finish: how it was powered off. board: the devices' states by region name.
+    """
+
+    harts: tuple[HartState, ...]
+    turn: int
+    turn_end: int
+    has_worked: tuple[bool, ...]
+    finish: Finish | None
+    board: dict[str, State]
 
 
 class Machine:
@@ -240,6 +264,26 @@ class Machine:
         hart.steps += steps
         hart.idle_steps += steps
         return steps
+
+    # --- the whole state
+
+    @property
+    def paged(self) -> tuple[Paged, ...]:
+        """Where its pages are: RAM first, then the disks that keep their writes in memory, by slot."""
+        return (RamPages(self.memory), *self.board.memory_disks)
+
+    def save(self) -> MachineState:
+        """Everything but the pages, between two runs."""
+        return MachineState(tuple(hart.save() for hart in self.harts), self._turn, self._turn_end,
+                            tuple(self._has_worked), self.finish, self.board.save())
+
+    def restore(self, state: MachineState) -> None:
+        """Become what `save` saw, on a machine with the same harts and devices; the pages are put back before."""
+        self._turn, self._turn_end, self.finish = state.turn, state.turn_end, state.finish
+        self._has_worked = list(state.has_worked)
+        self.board.restore(state.board)
+        for hart, saved in zip(self.harts, state.harts, strict=True):
+            hart.restore(saved)
 
     # --- the clock and the finisher
 

@@ -10,13 +10,13 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING, Final
 
-from ..isa.paging import PAGE_SHIFT, PAGE_SIZE
+from ..isa.paging import PAGE_SHIFT
+from ..machine.paged import ZERO_PAGE, DirtyLog
 from .csr_file import CSR_NAMES
 
 if TYPE_CHECKING:
     from .vm import Vm
 
-_ZEROS: Final = bytes(PAGE_SIZE)
 _DIGEST_SIZE: Final = 16
 _MODULUS: Final = 1 << 8 * _DIGEST_SIZE
 
@@ -37,10 +37,10 @@ class MemoryDigest:
     def update(self) -> int:
         """Take in what changed, and return the sum. pages: the term of each gfn that is not all zeros."""
         ram, pages = self._ram, self.pages
-        for gfn in ram.take_dirty():
+        for gfn in ram.take_dirty(DirtyLog.DIGEST):
             page = ram.page(gfn)
             term = 0
-            if page != _ZEROS:
+            if page != ZERO_PAGE:
                 name = (gfn << PAGE_SHIFT).to_bytes(8, "little")
                 term = int.from_bytes(hashlib.blake2b(name + page, digest_size=_DIGEST_SIZE).digest(), "little")
             self._sum += term - pages.pop(gfn, 0)

@@ -12,6 +12,7 @@ from collections.abc import Callable
 
 from ..hart import Memory
 from ..isa.paging import PAGE_SHIFT, PAGE_SIZE
+from ..machine.paged import ZERO_PAGE, DirtyLog
 from .frames import FrameAllocator
 
 OFFSET = PAGE_SIZE - 1
@@ -71,15 +72,25 @@ class GuestMemory:
         """A copy of the map: gfn to hpa."""
         return dict(self._hpa)
 
-    def take_dirty(self) -> list[int]:
-        """The gfns that may have been stored to since the last call, by anyone."""
+    def take_dirty(self, log: DirtyLog) -> list[int]:
+        """The gfns that may have been stored to since this log was taken last, by anyone."""
         inverse = self._gfn
-        dirty = self.memory.take_dirty(self.memory.base, self.memory.size)
+        dirty = self.memory.take_dirty(self.memory.base, self.memory.size, log)
         return [inverse[hpa] for hpa in dirty if hpa in inverse]
 
     def page(self, gfn: int) -> bytes:
         """The 4096 bytes at `gfn`."""
         return bytes(self.memory.page(self._hpa[gfn])) if gfn in self._hpa else bytes(PAGE_SIZE)
+
+    def read_page(self, number: int) -> bytes | None:
+        """As `page`; None if it is all zeros."""
+        page = self.page(number)
+        return None if page == ZERO_PAGE else page
+
+    def write_page(self, number: int, data: bytes | None) -> None:
+        """Store a whole page, or zeros; where there is no frame, zeros need none."""
+        if data is not None or self.is_mapped(number):
+            self.write(number << PAGE_SHIFT, data or ZERO_PAGE)
 
     # --- contents
 
@@ -153,9 +164,9 @@ class IdentityMemory(GuestMemory):
         """Every frame of RAM."""
         return {gpa >> PAGE_SHIFT: gpa for gpa in range(self.base, self.base + self.size, PAGE_SIZE)}
 
-    def take_dirty(self) -> list[int]:
-        """The gfns that may have been stored to since the last call."""
-        return [hpa >> PAGE_SHIFT for hpa in self.memory.take_dirty(self.base, self.size)]
+    def take_dirty(self, log: DirtyLog) -> list[int]:
+        """The gfns that may have been stored to since this log was taken last."""
+        return [hpa >> PAGE_SHIFT for hpa in self.memory.take_dirty(self.base, self.size, log)]
 
     def page(self, gfn: int) -> bytes:
         """The 4096 bytes at `gfn`."""

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ..devices.device import State
+
 NEVER = (1 << 64) - 1
 """A timer deadline that is never reached."""
 
@@ -34,3 +36,23 @@ class GuestState:
     is_stopped: bool = False
     fprs: tuple[int, ...] = (0,) * 32
     fcsr: int = 0
+
+
+@dataclass(frozen=True)
+class VmState:
+    """All of a VM but the contents of its RAM and disks, for any technique to go on with.
+
+    vcpus: by index. turn: whose turn it is. turn_end: the step at which the turn ends. power_off: why it is off, None
+    if it is not. board: the devices' states by region name, the console's among them.
+    """
+
+    vcpus: tuple[GuestState, ...]
+    turn: int
+    turn_end: int
+    power_off: str | None
+    board: dict[str, State]
+
+    @property
+    def steps(self) -> int:
+        """The VM's clock."""
+        return sum(vcpu.steps for vcpu in self.vcpus)

@@ -20,6 +20,7 @@ from ..machine.device_tree import DEFAULT_TIMEBASE, build_device_tree
 from ..machine.loader import Image, place
 from ..machine.machine import QUANTUM
 from ..machine.memory_map import RAM_BASE, device_tree_region
+from ..machine.paged import Paged
 from .config import VmConfig
 from .csr_file import GUEST_CSRS, SIE
 from .digest import MemoryDigest
@@ -28,7 +29,7 @@ from .frames import FrameAllocator
 from .guest_isa import HOST_ISA
 from .guest_memory import GuestMemory, IdentityMemory
 from .sbi import A0, A1
-from .state import NEVER, GuestState
+from .state import NEVER, GuestState, VmState
 from .stop import Stop, StopReason, explain_trap_loop
 from .traps import can_wake
 from .vcpu import Vcpu
@@ -112,6 +113,30 @@ class Vm:
         csrs = dict.fromkeys(GUEST_CSRS, 0)
         for vcpu in self.vcpus:
             vcpu.load(GuestState(tuple(gprs), self.image.entry, SUPERVISOR, csrs, is_stopped=vcpu.index > 0))
+
+    # --- the whole state
+
+    @property
+    def paged(self) -> tuple[Paged, ...]:
+        """Where its pages are: RAM first, then the disks that keep their writes in memory, by slot."""
+        return (self.ram, *self.board.memory_disks)
+
+    def save(self) -> VmState:
+        """Everything but the pages, between two runs."""
+        return VmState(tuple(vcpu.save() for vcpu in self.vcpus), self._turn, self._turn_end, self._power_off,
+                       self.board.save())
+
+    def restore(self, state: VmState) -> None:
+        """Become what `save` saw, in a VM with as many vCPUs and the same devices; the pages are put back before."""
+        self._turn, self._turn_end, self._power_off = state.turn, state.turn_end, state.power_off
+        self._at_breakpoint = False
+        for vcpu, saved in zip(self.vcpus, state.vcpus, strict=True):
+            vcpu.load(saved)
+        self.board.restore(state.board)
+        for vcpu, saved in zip(self.vcpus, state.vcpus, strict=True):
+            vcpu.reservation = saved.reservation
+        if len(self.vcpus) > 1:
+            self.vcpus[self._turn].technique.take_turn()
 
     # --- facts
 

@@ -161,7 +161,7 @@ class RawDisk:
 class MemoryDisk:
     """A disk in RAM, on top of another that stays as it is, or of nothing: gone when it is closed.
 
-    size: bytes, a multiple of SECTOR, where there is no base.
+    size: bytes, a multiple of SECTOR, where there is no base. Its pages can be saved and put back (machine/paged.py).
     """
 
     PAGE = 4096
@@ -171,7 +171,27 @@ class MemoryDisk:
     def __init__(self, size: int = 0, base: Storage | None = None) -> None:
         self.size = base.size if base is not None else size
         self._base = base
-        self._pages: dict[int, bytearray] = {}
+        self._pages: dict[int, bytes] = {}
+        self._dirty: dict[int, set[int]] = {}
+
+    def take_dirty(self, log: int) -> list[int]:
+        """The pages written to since this log was taken last, or since the start."""
+        dirty = self._dirty.get(log, set(self._pages))
+        self._dirty[log] = set()
+        return sorted(dirty)
+
+    def read_page(self, number: int) -> bytes | None:
+        """A page written here, PAGE bytes but for the disk's last; None for one that is the base's."""
+        return self._pages.get(number)
+
+    def write_page(self, number: int, data: bytes | None) -> None:
+        """Replace a page; None brings the base's back."""
+        if data is None:
+            self._pages.pop(number, None)
+        else:
+            self._pages[number] = data
+        for dirty in self._dirty.values():
+            dirty.add(number)
 
     def read(self, offset: int, length: int) -> bytes:
         """Bytes written here, or else the base's."""
@@ -184,11 +204,13 @@ class MemoryDisk:
     def write(self, offset: int, data: bytes) -> None:
         """Into RAM."""
         for page, start, end, at in split(offset, len(data), self.PAGE):
-            if page not in self._pages:
-                begin = page * self.PAGE
-                length = min(self.PAGE, self.size - begin)
-                self._pages[page] = bytearray(self._base.read(begin, length) if self._base is not None else length)
-            self._pages[page][start:end] = data[at : at + end - start]
+            begin = page * self.PAGE
+            length = min(self.PAGE, self.size - begin)
+            whole = data[at : at + end - start]
+            if len(whole) < length:
+                old = self._pages.get(page) or (self._base.read(begin, length) if self._base else bytes(length))
+                whole = old[:start] + whole + old[end:]
+            self.write_page(page, bytes(whole))
 
     def write_zeroes(self, offset: int, length: int) -> None:
         """Zeros."""
