@@ -40,7 +40,7 @@ sanitize: build $(TESTS_READY)
 	@echo '== Building the hart with sanitizers into build/sanitized'
 	@HARTVISOR_SANITIZE=address,undefined $(BIN)/python setup.py --quiet build --build-base build/sanitized --build-lib build/sanitized/lib
 	LD_PRELOAD=$$($(CC) -print-file-name=libasan.so) ASAN_OPTIONS=detect_leaks=0 PYTHONPATH=build/sanitized/lib \
-	    $(BIN)/python -m pytest tests/hart tests/vmm tests/fuzz $(PYTEST_ARGS)
+	    $(BIN)/python -m pytest tests/hart tests/conformance tests/vmm tests/fuzz $(PYTEST_ARGS)
 
 $(TOOLS_READY): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

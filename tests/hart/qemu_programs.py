@@ -19,8 +19,8 @@ import random
 from hartvisor.core.isa.assembler import assemble
 from hartvisor.core.isa.instructions import OPS
 
+from ..conformance.unprivileged import AMOS, IMMEDIATE, LOADS, REGISTER, STORES
 from .programs import encode
-from .unprivileged import AMOS, IMMEDIATE, LOADS, REGISTER, STORES
 
 RAM = 0x8000_0000
 BLOCKS_AT = RAM + 0x1000

@@ -9,7 +9,7 @@ from hartvisor.core.isa import csrs
 from hartvisor.core.isa.assembler import assemble
 from hartvisor.core.isa.extensions import DEFAULT_ISA, without
 
-from .bench import CODE, MODES, Bench, number
+from ..hart.bench import CODE, MODES, Bench, number
 
 ILLEGAL, VIRTUAL = 2, 22
 READ = {csr.number: f"csrr x5, {csr.number:#x}" for csr in csrs.CSRS}

@@ -1,7 +1,8 @@
 """Every floating-point computation against exact rational arithmetic: results and flags, in all rounding modes,
 with the host's arithmetic standing in and without.
 
-`python -m tests.hart.test_float COUNT SEED` tries COUNT random operands of each instruction instead of the suite's few.
+`python -m tests.conformance.test_float COUNT SEED` tries COUNT random operands of each instruction instead of
+the suite's few.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from hypothesis import strategies as st
 from hartvisor.core.isa.instructions import BY_NAME
 from hartvisor.core.isa.rows_float import FLI_CONSTANTS
 
-from .bench import CODE, Bench
+from ..hart.bench import CODE, Bench
 from .float_cases import COMPUTATIONS, F_DIRTY, Unit, is_rounded, operand_kinds, random_register, registers
 from .ieee import FORMATS, NX, boxed, expected, read
 

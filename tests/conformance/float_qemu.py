@@ -3,7 +3,8 @@
 Each instruction has its operands (three doublewords a set) and its results (the result and fcsr, two doublewords for
 each rounding mode and each value of fflags before it) at fixed addresses, so that reading memory afterwards is enough.
 
-`python -m tests.hart.float_qemu SETS SEED` compares SETS operand sets an instruction on QEMU 10, beyond the suite.
+`python -m tests.conformance.float_qemu SETS SEED` compares SETS operand sets an instruction on QEMU 10, beyond the
+suite.
 """
 
 from __future__ import annotations

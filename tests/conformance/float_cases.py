@@ -6,7 +6,7 @@ import random
 
 from hartvisor.core.isa.instructions import OPS, Instruction
 
-from .bench import CODE, Bench, number
+from ..hart.bench import CODE, Bench, number
 from .ieee import FORMATS, INTEGERS, U64, Format, boxed
 
 _OPCODES = (0x43, 0x47, 0x4B, 0x4F, 0x53)

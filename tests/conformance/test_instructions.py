@@ -10,8 +10,8 @@ from hartvisor.core.hart import op_counts, op_names
 from hartvisor.core.isa.decoder import decode
 from hartvisor.core.isa.instructions import BY_NAME, COMPRESSED_ROWS, INSTRUCTIONS, OP_BY_NAME, OPS, Instruction
 
+from ..hart.bench import CODE, DATA, U64, Bench
 from . import bit_models
-from .bench import CODE, DATA, U64, Bench
 from .unprivileged import AMOS, LOADS, STORES, TAKEN, s, u
 from .unprivileged import IMMEDIATE as BASE_IMMEDIATE
 from .unprivileged import REGISTER as BASE_REGISTER

@@ -9,7 +9,7 @@ import pytest
 from hartvisor.core.isa import causes
 from hartvisor.core.isa.decoder import decode
 
-from .bench import CODE, DATA, MODES, Bench
+from ..hart.bench import CODE, DATA, MODES, Bench
 from .test_instructions import EDGES, Runner
 from .unprivileged import s, u
 
