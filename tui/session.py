@@ -7,6 +7,8 @@ from collections.abc import Callable
 from typing import Protocol
 
 from ..core.devices.console import ConsoleEnd
+from ..core.machine.board import CONSOLE
+from ..core.machine.inputs import Inputs
 from .terminal import Keyboard, Pipe, raw_terminal
 
 STDIN = 0
@@ -22,11 +24,15 @@ MAX_NAP = 0.05
 class Guest(Protocol):
     """What runs: a VM, or the bare machine.
 
-    console: its serial port's far end. steps: its clock. idle_ticks: time it has slept, in ticks of the timebase.
+    console: its serial port's far end. inputs: the way to it that is logged. steps: its clock. idle_ticks: time it has
+    slept, in ticks of the timebase.
     """
 
     @property
     def console(self) -> ConsoleEnd: ...
+
+    @property
+    def inputs(self) -> Inputs: ...
 
     @property
     def steps(self) -> int: ...
@@ -67,7 +73,7 @@ def _slice(guest: Guest, limit: int | None) -> int:
 
 def _run_on_pipe(guest: Guest, limit: int | None) -> bool:
     """With piped input, of which a guest that asks for it, or sleeps for want of it, gets some."""
-    guest.console.refill = Pipe(STDIN).read
+    guest.console.refill = guest.inputs.pulling(CONSOLE, Pipe(STDIN).read)
     while limit is None or guest.steps < limit:
         guest.run(_slice(guest, limit))
         if guest.is_over:
@@ -88,7 +94,7 @@ def _run_on_terminal(guest: Guest, limit: int | None) -> bool:
             if guest.is_over:
                 break
             napped = (guest.idle_ticks - idle) / TICKS_PER_SECOND
-            guest.console.type(keyboard.read(min(napped, MAX_NAP)))
+            guest.inputs.push(CONSOLE, keyboard.read(min(napped, MAX_NAP)))
             if keyboard.wants_quit:
                 return False
     return True
@@ -99,6 +105,6 @@ def _wait_for_key(guest: Guest, keyboard: Keyboard) -> bool:
     while not keyboard.wants_quit:
         data = keyboard.read(1.0)
         if data:
-            guest.console.type(data)
+            guest.inputs.push(CONSOLE, data)
             return True
     return False

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from .device import State, bytes_of
+from .device import State, bytes_of, int_of
 
 
 def discard(data: bytes) -> None:
@@ -20,7 +20,8 @@ class ConsoleEnd:
 
     def __init__(self, output: Callable[[bytes], None] = discard) -> None:
         self.output = output
-        self.refill: Callable[[], bytes] | None = None
+        self._refill: Callable[[], bytes] | None = None
+        self._has_ended = False
         self._typed = bytearray()
         self._piped = bytearray()  # what refill gave and the guest has not been shown
         self._listeners: list[Callable[[], None]] = []
@@ -30,6 +31,16 @@ class ConsoleEnd:
         self._listeners.append(listener)
 
     @property
+    def refill(self) -> Callable[[], bytes] | None:
+        """Where more input comes from; None where there is none, or no more."""
+        return None if self._has_ended else self._refill
+
+    @refill.setter
+    def refill(self, refill: Callable[[], bytes] | None) -> None:
+        self._refill = refill
+        self._has_ended = False
+
+    @property
     def typed(self) -> int:
         """How many bytes wait; asking is not looking."""
         return len(self._typed)
@@ -37,14 +48,15 @@ class ConsoleEnd:
     @property
     def waiting(self) -> int:
         """How many bytes the guest finds waiting, now that it looks."""
-        if not self._typed and self.refill is not None:
+        refill = self.refill
+        if not self._typed and refill is not None:
             if not self._piped:
-                self._piped += self.refill()
+                self._piped += refill()
             if self._piped:
                 self._typed.append(self._piped.pop(0))
                 self._notify()
             else:
-                self.refill = None
+                self._has_ended = True
         return len(self._typed)
 
     def type(self, data: bytes) -> None:
@@ -70,12 +82,14 @@ class ConsoleEnd:
         self.output(data)
 
     def save(self) -> State:
-        """The bytes that wait."""
-        return {"typed": bytes(self._typed)}
+        """The bytes that wait, those that refill gave and the guest has not seen, and whether there will be more."""
+        return {"typed": bytes(self._typed), "piped": bytes(self._piped), "has_ended": int(self._has_ended)}
 
     def restore(self, state: State) -> None:
         """Make the saved bytes wait again."""
         self._typed = bytearray(bytes_of(state, "typed"))
+        self._piped = bytearray(bytes_of(state, "piped"))
+        self._has_ended = bool(int_of(state, "has_ended"))
         self._notify()
 
     def _notify(self) -> None:

@@ -23,9 +23,10 @@ from ..errors import ConfigError
 from ..hart import EXIT_BREAKPOINT, EXIT_IDLE, EXIT_MMIO, EXIT_TRAP, EXIT_WFI, HOST_M, Exit, Hart, Memory
 from ..isa.causes import MEI, MSI, SEI
 from ..isa.extensions import DEFAULT_ISA
-from .board import QUIET_TICKS, Board
+from .board import CONSOLE, QUIET_TICKS, Board
 from .boot import BootFiles, dynamic_info, dynamic_info_address, initrd_region
 from .device_tree import DEFAULT_TIMEBASE, build_device_tree
+from .inputs import Inputs
 from .loader import Image, place
 from .memory_map import (
     ACLINT,
@@ -135,6 +136,8 @@ class Machine:
         ]
         self.board = Board(contexts, self.console, self._on_finish, SharedRam(self.memory, self._break_reservations))
         self.board.attach_all(devices)
+        self.inputs = Inputs(lambda: self.steps)
+        self.inputs.connect(CONSOLE, self.console.type)
         if not self.is_hosted:
             wires = [TimerWires(partial(hart.set_irq, MSI), partial(setattr, hart, "mtimecmp")) for hart in self.harts]
             self.board.attach(ACLINT, Aclint(wires, self.read_mtime, self.write_mtime))
@@ -291,6 +294,11 @@ class Machine:
     def steps(self) -> int:
         """The steps of all harts together."""
         return sum(hart.steps for hart in self.harts)
+
+    @property
+    def active_steps(self) -> int:
+        """Those of them that were not slept through."""
+        return sum(hart.steps - hart.idle_steps for hart in self.harts)
 
     def read_nanoseconds(self) -> int:
         """The clock that the RTC shows, in nanoseconds since the machine was started."""

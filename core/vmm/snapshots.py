@@ -120,6 +120,11 @@ class Snapshots:
         self.here = snapshot
         self._take_changed()        # what we stored ourselves is no change
 
+    def stand_at(self, snapshot: Snapshot) -> None:
+        """The subject has come, by running, to the very state of `snapshot`."""
+        self._take_changed()
+        self.here = snapshot
+
     def forget(self, snapshot: Snapshot) -> None:
         """Let go of a snapshot; its children take over what they share of it. Raises ValueError for one without a
         parent, and for the one that is `here`."""

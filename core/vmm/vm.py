@@ -14,9 +14,10 @@ from ..errors import ConfigError
 from ..hart import Hart, Memory
 from ..isa.causes import SEI, STI
 from ..isa.paging import PAGE_SIZE
-from ..machine.board import QUIET_TICKS, Board
+from ..machine.board import CONSOLE, QUIET_TICKS, Board
 from ..machine.boot import initrd_region
 from ..machine.device_tree import DEFAULT_TIMEBASE, build_device_tree
+from ..machine.inputs import Inputs
 from ..machine.loader import Image, place
 from ..machine.machine import QUANTUM
 from ..machine.memory_map import RAM_BASE, device_tree_region
@@ -47,8 +48,8 @@ class Vm:
     to its console. devices: what is in the virtio slots, from the first; None leaves one empty.
     Raises ImageError or ConfigError if they do not fit together. Whatever the guest does, `run` raises nothing.
 
-    ram: guest memory by GPA. frames: the machine's frames. board, bus, console: its devices. vcpus: the
-    guest's harts, each on one of the machine's harts.
+    ram: guest memory by GPA. frames: the machine's frames. board, bus, console: its devices. inputs: the way to them
+    from outside. vcpus: the guest's harts, each on one of the machine's harts.
     memory_digest: kept up to date by `digest`, once it was asked for.
     needs_attention: set by handlers when the run loop has something to look at; the technique then returns to it.
     """
@@ -81,6 +82,8 @@ class Vm:
         contexts = [line for index in range(config.vcpus) for line in (None, partial(self._set_external, index))]
         self.board = Board(contexts, self.console, self._finish, SharedRam(self.ram, self._break_reservations))
         self.board.attach_all(devices)
+        self.inputs = Inputs(lambda: self.steps)
+        self.inputs.connect(CONSOLE, self.console.type)
         self.bus = self.board.bus
         first = technique(self, self.harts[0])
         self.vcpus = [Vcpu(self, index, hart, technique(self, hart, first) if index else first)
@@ -154,6 +157,11 @@ class Vm:
     def instructions(self) -> int:
         """Guest instructions retired: steps without those asleep and those that were traps."""
         return sum(hart.steps - hart.idle_steps - hart.guest_traps for hart in self.harts)
+
+    @property
+    def active_steps(self) -> int:
+        """The steps not slept through, of all vCPUs."""
+        return sum(hart.steps - hart.idle_steps for hart in self.harts)
 
     @property
     def is_off(self) -> bool:

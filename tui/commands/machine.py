@@ -13,6 +13,7 @@ from ...core.devices.console import ConsoleEnd
 from ...core.devices.test_finisher import Outcome
 from ...core.errors import ConfigError, OptionError
 from ...core.machine.boot import read_boot_files
+from ...core.machine.inputs import Inputs
 from ...core.machine.machine import Machine, Stop, StopReason
 from ...core.machine.tohost import DEFAULT_BUDGET
 from ...guest.debian import debian_folder
@@ -122,6 +123,11 @@ class RunningMachine:
     def console(self) -> ConsoleEnd:
         """The machine's."""
         return self.machine.console
+
+    @property
+    def inputs(self) -> Inputs:
+        """The machine's."""
+        return self.machine.inputs
 
     @property
     def steps(self) -> int:

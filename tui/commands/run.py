@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from ...core.devices.console import ConsoleEnd
+from ...core.machine.inputs import Inputs
 from ...core.machine.loader import load_image, read_file
 from ...core.vmm.digest import digest
 from ...core.vmm.exits import labelled
@@ -92,6 +93,11 @@ class RunningVm:
     def console(self) -> ConsoleEnd:
         """The VM's."""
         return self.vm.console
+
+    @property
+    def inputs(self) -> Inputs:
+        """The VM's."""
+        return self.vm.inputs
 
     @property
     def steps(self) -> int:

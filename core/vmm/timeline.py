@@ -1,0 +1,282 @@
+"""A guest's past, to go back to: checkpoints along its run, and running on from them.
+
+    checkpoint ──────── checkpoint ──────── checkpoint ─── now
+         restore ───────── run ──> the step asked for
+
+The guest is deterministic and its inputs are in a log, so a checkpoint and steps are enough; nothing is undone. They
+lie as far apart as the host runs in INTERVAL seconds, whatever the guest does, so that any step is near one.
+"""
+
+from __future__ import annotations
+
+import time
+from bisect import bisect_right
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+from ..devices.console import ConsoleEnd
+from ..errors import ConfigError
+from ..machine.inputs import Inputs
+from .snapshots import Snapshot, Snapshots
+from .snapshots import Subject as Saveable
+
+INTERVAL: Final = 0.05
+"""Seconds of the host's CPU between checkpoints."""
+
+MEMORY_LIMIT: Final = 1 << 30
+"""Bytes of pages that checkpoints may hold; beyond it they are thinned out."""
+
+FIRST_STRIDE: Final = 200_000
+LEAST_STRIDE: Final = 1_000
+GROWTH: Final = 4
+"""How many times longer one stride may be than that before it."""
+
+HOST_STOPS: Final = frozenset({"BREAKPOINT", "WATCHPOINT", "CHANGED"})
+"""Reasons to stop that somebody set, by name: the guest itself goes on."""
+
+
+class Subject(Saveable, Protocol):
+    """What has a past: a Vm, or a Machine."""
+
+    @property
+    def inputs(self) -> Inputs:
+        """What comes from outside."""
+
+    @property
+    def console(self) -> ConsoleEnd:
+        """Its terminal."""
+
+    @property
+    def active_steps(self) -> int:
+        """The steps not slept through."""
+
+    def run(self, budget: int) -> Any:
+        """Take `budget` steps, or stop for a `reason`, an Enum in which BUDGET is the one that is none."""
+
+
+@dataclass(eq=False)
+class Checkpoint:
+    """A snapshot on the way. position: of the input log. spent: seconds of CPU from the start to here.
+
+    is_pinned: somebody changed the guest's state here, so that running cannot lead here again.
+    """
+
+    snapshot: Snapshot
+    position: int
+    spent: float
+    is_pinned: bool = False
+
+    @property
+    def step(self) -> int:
+        """Where it was taken."""
+        return self.snapshot.steps
+
+
+class Timeline:
+    """The run of one subject, from where it stands now. All running goes through it from here on.
+
+    end: the last step that was reached; going there again shows nothing to the world a second time.
+    """
+
+    def __init__(self, subject: Subject, *, interval: float = INTERVAL, memory_limit: int = MEMORY_LIMIT) -> None:
+        self.subject = subject
+        self.end = subject.steps
+        self._interval = interval
+        self._memory_limit = memory_limit
+        self._snapshots = Snapshots(subject)
+        self._stride = FIRST_STRIDE
+        self._since = 0.0           # CPU seconds from the last checkpoint behind us to here
+        self._inputs = subject.inputs
+        self._inputs.is_kept = True
+        self._inputs.before_push = self._fork
+        self._write = subject.console.output
+        subject.console.output = self._output
+        self.checkpoints = [Checkpoint(self._snapshots.take(), self._inputs.position, 0.0)]
+
+    @property
+    def step(self) -> int:
+        """Where the subject stands."""
+        return self.subject.steps
+
+    @property
+    def start(self) -> int:
+        """The first step there is."""
+        return self.checkpoints[0].step
+
+    # --- forwards
+
+    def run(self, budget: int) -> Any:
+        """As the subject's own run; through what is past, if that lies ahead."""
+        target = self.step + budget
+        while (stop := self._advance(target)) is None:
+            pass
+        return stop
+
+    def _advance(self, target: int) -> Any:
+        """Run towards `target`, as far as the next input, the end of what is past, a checkpoint, or a stride. The stop,
+        if it is one for others to see: at the target, or for a reason."""
+        step, inputs = self.step, self._inputs
+        push = inputs.next_push()
+        while push is not None and push.step == step:
+            inputs.give(push)
+            push = inputs.next_push()
+        ahead = bisect_right(self.checkpoints, step, key=lambda each: each.step)
+        limits = [target, step + self._stride]
+        if push is not None:
+            limits.append(push.step)
+        if step < self.end:
+            limits.append(self.end)
+        if ahead < len(self.checkpoints):
+            limits.append(self.checkpoints[ahead].step)
+        limit = min(limits)
+        inputs.is_past = step < self.end
+        before = time.process_time()
+        stop = self.subject.run(limit - step)
+        inputs.is_past = False
+        self._account(self.step - step, time.process_time() - before)
+        self.end = max(self.end, self.step)
+        # Where a run ends the subject also looks for a guest caught in a loop; this is no end that anybody asked for.
+        if self.step == limit < target and stop.reason.name in ("BUDGET", "GUEST_FAULT"):
+            return None
+        if push is not None and push.step == self.step and stop.reason.name == "ASLEEP":
+            return None
+        return stop
+
+    def _account(self, steps: int, seconds: float) -> None:
+        """Choose the next stride by what this one cost, and take a checkpoint if the last is too far behind."""
+        here = self._behind(self.step)
+        if here.step == self.step and not here.is_pinned:
+            self._snapshots.stand_at(here.snapshot)
+            self._since = 0.0
+            return
+        self._since += seconds
+        if steps == self._stride:
+            fitting = int(steps * self._interval / max(seconds, 1e-6))
+            self._stride = max(LEAST_STRIDE, min(fitting, self._stride * GROWTH))
+        if self._since >= self._interval:
+            self._mark()
+
+    def _mark(self, *, is_pinned: bool = False) -> None:
+        """A checkpoint here, unless there is one near ahead."""
+        index = bisect_right(self.checkpoints, self.step, key=lambda each: each.step)
+        behind = self.checkpoints[index - 1]
+        spent = behind.spent + self._since
+        if index < len(self.checkpoints) and self.checkpoints[index].spent - spent < self._interval / 2:
+            return
+        self.checkpoints.insert(
+            index, Checkpoint(self._snapshots.take(), self._inputs.position, spent, is_pinned))
+        self._since = 0.0
+        self._thin()
+
+    def _thin(self) -> None:
+        """Forget the checkpoints that help least, until the rest fit."""
+        held = sum(each.snapshot.size for each in self.checkpoints)
+        while held > self._memory_limit:
+            candidates = [
+                (after.spent - before.spent, index)
+                for index, (before, each, after) in enumerate(
+                    zip(self.checkpoints, self.checkpoints[1:], self.checkpoints[2:], strict=False), 1)
+                if not each.is_pinned and each.snapshot is not self._snapshots.here]
+            if not candidates:
+                return
+            self._snapshots.forget(self.checkpoints.pop(min(candidates)[1]).snapshot)
+            held = sum(each.snapshot.size for each in self.checkpoints)
+
+    # --- backwards
+
+    def goto(self, step: int) -> Any:
+        """Be where the clock shows, or showed, `step`; beyond `end` that is running on. Returns why it went no further,
+        None if it is there. What others set to stop the guest does not stop it here. Raises ConfigError for a step
+        before `start`."""
+        if step < self.start:
+            raise ConfigError(f"step {step:,}: the past begins at step {self.start:,}")
+        self._approach(step)
+        while self.step < step:
+            stop = self._advance(step)
+            if stop is not None and stop.reason.name not in HOST_STOPS and self.step < step:
+                return stop
+        return None
+
+    def _approach(self, step: int) -> None:
+        """Restore the last checkpoint at or before `step`, unless we stand between the two."""
+        checkpoint = self._behind(step)
+        if not checkpoint.step <= self.step <= step:
+            self._restore(checkpoint)
+
+    def _behind(self, step: int) -> Checkpoint:
+        """The last checkpoint at or before `step`."""
+        return self.checkpoints[bisect_right(self.checkpoints, step, key=lambda each: each.step) - 1]
+
+    def _restore(self, checkpoint: Checkpoint) -> None:
+        self._snapshots.restore(checkpoint.snapshot)
+        self._inputs.position = checkpoint.position
+        self._since = 0.0
+
+    def reverse_step(self) -> bool:
+        """Go back over the last step that was not slept through: an instruction, or a trap. False at the start."""
+        step, active = self.step, self.subject.active_steps
+        if step == self.start:
+            return False
+        self.goto(step - 1)
+        if self.subject.active_steps == active:
+            self._goto_sleep(active)
+        return True
+
+    def _goto_sleep(self, active: int) -> None:
+        """From the midst of a sleep, to before the step that began it: the last at which fewer than `active` were
+        taken."""
+        high = self.step
+        while self.step > self.start and self.subject.active_steps == active:
+            high = self.step
+            self._restore(self._behind(high - 1))
+        low = self.step             # fewer at low, as many at high
+        while high - low > 1:
+            middle = (low + high) // 2
+            self.goto(middle)
+            if self.subject.active_steps == active:
+                high = middle
+            else:
+                low = middle
+        self.goto(low)
+
+    def reverse_continue(self) -> Any:
+        """Go back to where something that others set last stopped the guest before now: at a breakpoint, or before the
+        step that touched what is watched. Returns that stop; None if there was none, and then stands at the start."""
+        upper = self.step
+        while upper > self.start:
+            lower = self._behind(upper - 1)
+            self._restore(lower)
+            found = None
+            while self.step < upper:
+                stop = self._advance(upper)
+                if stop is not None and stop.reason.name in HOST_STOPS:
+                    at = self.step if stop.reason.name == "BREAKPOINT" else self.step - 1
+                    found = (at, stop) if at < upper else found
+            if found is not None:
+                self.goto(found[0])
+                return found[1]
+            upper = lower.step
+        return None
+
+    # --- another future
+
+    def edited(self) -> None:
+        """Somebody changed the guest's state by hand: what followed is another guest's future."""
+        self._fork()
+        self._inputs.forget_future()
+        self._mark(is_pinned=True)
+
+    def _fork(self) -> None:
+        """From here on it goes another way: forget what lay ahead."""
+        index = bisect_right(self.checkpoints, self.step, key=lambda each: each.step)
+        here = self._snapshots.here
+        for checkpoint in self.checkpoints[index:]:
+            if checkpoint.snapshot is not here:
+                self._snapshots.forget(checkpoint.snapshot)
+        del self.checkpoints[index:]
+        self.end = self.step
+
+    def _output(self, data: bytes) -> None:
+        """What the guest writes is written once."""
+        if not self._inputs.is_past:
+            self._write(data)
