@@ -25,6 +25,7 @@ ARENA = RAM + 0xF0_0000
 ARENA_WORDS = 16
 RESETS = RAM + 0x600_0000
 RESULTS = RAM + 0x610_0000
+MTIMECMP = 0x200_4000
 ECALL = (0x73).to_bytes(4, "little")
 ABSENT = 0xAB5E_17AB_5E17
 """What stands for the reset value of a CSR whose reading traps."""
@@ -37,9 +38,9 @@ FS_DIRTY = 3 << 13
 # In an order in which no write masks a later one; mstatus and mepc come last, by hand.
 CONTROLS = (
     "menvcfg", "henvcfg", "senvcfg", "mstateen0", "hstateen0", "mcounteren", "hcounteren", "scounteren",
-    "hstatus", "vsstatus", "hideleg", "hvip", "mie", "vsepc", "sscratch", "fcsr",
+    "hstatus", "vsstatus", "mideleg", "hideleg", "hvip", "mie", "vsepc", "sscratch", "fcsr",
 )  # fmt: skip
-CLEARED = ("mip", "hvip", "satp", "vsatp", "hgatp", "medeleg", "mideleg", "hedeleg")
+CLEARED = ("mip", "hvip", "satp", "vsatp", "hgatp", "medeleg", "hedeleg")
 SEEN = ("fcsr", "mcause", "mtval", "mepc", "mstatus", "mtval2", "mtinst", "hstatus", "vsstatus", "sscratch")
 
 _X, _F = 8 * 0, 8 * 31
@@ -95,7 +96,11 @@ def _driver(resets: Sequence[str]) -> bytes:
     li s0, {RESETS + 8 * len(resets)}
     csrr t2, mtvec
     sd t2, 0(s0)
+    li t0, {MTIMECMP}
     li t1, -1
+    sd t1, 0(t0)
+    csrw stimecmp, t1
+    csrw vstimecmp, t1
     srli t1, t1, 10
     csrw pmpaddr0, t1
     csrwi pmpcfg0, 31
