@@ -16,6 +16,9 @@ from .hart import (
     op_names,
 )
 
+HartState = dict[str, int | str | tuple[int, ...] | dict[int, int]]
+"""What Hart.save gives: names to plain values, so that it can be stored and compared without knowing the hart."""
+
 __all__ = [
     "EXIT_BREAKPOINT",
     "EXIT_BUDGET",
@@ -27,6 +30,7 @@ __all__ = [
     "HOST_M",
     "Exit",
     "Hart",
+    "HartState",
     "Memory",
     "op_counts",
     "op_names",

@@ -8,12 +8,12 @@ def saved(Hart hart):
     hpm_update(h, h.steps)
     return {
         "isa": " ".join(sorted(hart.isa)),
-        "pc": h.pc, "privilege": h.privilege, "virtual": h.virtual, "waiting": h.waiting,
+        "pc": h.pc, "privilege": h.privilege, "virtual": int(h.virtual), "waiting": int(h.waiting),
         "gprs": hart.read_gprs(), "fprs": hart.read_fprs(),
         "reservation": hart.reservation,
         "steps": h.steps, "idle_steps": h.idle_steps, "guest_traps": h.guest_traps,
         "mtimecmp": h.mtimecmp, "mtime_offset": h.mtime_offset, "lines": h.lines,
-        "idle_reported": h.idle_reported,
+        "idle_reported": int(h.idle_reported),
         "csrs": {number: h.csr[number] for number in range(4096) if h.has_csr[number] and h.csr[number]},
         "triggers": tuple([value for trigger in hart.triggers for value in trigger]),
     }

@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 from functools import partial
-from typing import TYPE_CHECKING
 
 from ..devices.aclint import Aclint, TimerWires
 from ..devices.console import ConsoleEnd
@@ -20,7 +19,7 @@ from ..devices.test_finisher import Finish
 from ..devices.virtio.device import VirtioDevice
 from ..devices.virtio.ram import SharedRam
 from ..errors import ConfigError
-from ..hart import EXIT_BREAKPOINT, EXIT_IDLE, EXIT_MMIO, EXIT_TRAP, EXIT_WFI, HOST_M, Exit, Hart, Memory
+from ..hart import EXIT_BREAKPOINT, EXIT_IDLE, EXIT_MMIO, EXIT_TRAP, EXIT_WFI, HOST_M, Exit, Hart, HartState, Memory
 from ..isa.causes import MEI, MSI, SEI
 from ..isa.extensions import DEFAULT_ISA
 from .board import CONSOLE, QUIET_TICKS, Board
@@ -40,9 +39,6 @@ from .memory_map import (
     device_tree_region,
 )
 from .paged import Paged, RamPages
-
-if TYPE_CHECKING:
-    from ..hart.hart import HartState
 
 DEFAULT_STEPS_PER_TICK = 10
 #: Steps that a hart takes before the next has its turn. Part of what a machine of several harts computes: never
