@@ -44,8 +44,9 @@ technique."""
 class Vm:
     """One VM, ready to run its first instruction, or a bare machine under the built-in SBI (technique "bare").
 
-    config: what it is made of. image: the guest (from core.machine.loader). output: called with what the guest writes
-    to its console. devices: what is in the virtio slots, from the first; None leaves one empty.
+    config: what it is made of. image: the guest (from core.machine.loader); None: nothing, a state is put in later.
+    output: called with what the guest writes to its console. devices: what is in the virtio slots, from the first; None
+    leaves one empty.
     Raises ImageError or ConfigError if they do not fit together. Whatever the guest does, `run` raises nothing.
 
     ram: guest memory by GPA. frames: the machine's frames. board, bus, console: its devices. inputs: the way to them
@@ -54,7 +55,7 @@ class Vm:
     needs_attention: set by handlers when the run loop has something to look at; the technique then returns to it.
     """
 
-    def __init__(self, config: VmConfig, image: Image, output: Callable[[bytes], None] = discard,
+    def __init__(self, config: VmConfig, image: Image | None, output: Callable[[bytes], None] = discard,
                  devices: Sequence[VirtioDevice | None] = ()) -> None:
         self.config = config
         self.image = image
@@ -93,18 +94,19 @@ class Vm:
         self._turn = 0
         self._turn_end = QUANTUM if config.vcpus > 1 else NEVER
         self._quiet_steps = QUIET_TICKS * config.steps_per_tick
-        self._load_guest()
+        if image is not None:
+            self._load_guest(image)
 
     # --- building
 
-    def _load_guest(self) -> None:
+    def _load_guest(self, image: Image) -> None:
         """Image, initial ramdisk and device tree into guest RAM, and the first vCPU to where firmware hands over (SBI:
         a0 = hart id, a1 = device tree); the others are stopped."""
         config = self.config
         tree_region = device_tree_region(config.memory)
-        initrd = initrd_region(len(config.initrd), self.image, config.memory)
+        initrd = initrd_region(len(config.initrd), image, config.memory)
         taken = [tree_region] + ([initrd] if initrd is not None else [])
-        place(self.image, self.ram.write, RAM_BASE, config.memory, taken)
+        place(image, self.ram.write, RAM_BASE, config.memory, taken)
         if initrd is not None:
             self.ram.write(initrd.base, config.initrd)
         tree = build_device_tree(
@@ -115,7 +117,7 @@ class Vm:
         gprs[A0], gprs[A1] = 0, tree_region.base
         csrs = dict.fromkeys(GUEST_CSRS, 0)
         for vcpu in self.vcpus:
-            vcpu.load(GuestState(tuple(gprs), self.image.entry, SUPERVISOR, csrs, is_stopped=vcpu.index > 0))
+            vcpu.load(GuestState(tuple(gprs), image.entry, SUPERVISOR, csrs, is_stopped=vcpu.index > 0))
 
     # --- the whole state
 

@@ -1,0 +1,129 @@
+"""What a VM is made of, as plain values: enough to make the same one again, elsewhere or later."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Final
+
+from ..devices.virtio.block import VirtioBlock
+from ..devices.virtio.overlay import open_disk
+from ..devices.virtio.storage import MemoryDisk
+from ..errors import ConfigError, ImageError
+from ..machine.loader import load_image, read_file
+from .config import VmConfig
+from .vm import Vm
+
+IMAGE: Final = "image"
+INITRD: Final = "initrd"
+
+
+@dataclass(frozen=True)
+class FileRef:
+    """A file that is read whole when the guest starts. digest: blake2b-128 of its bytes, as hex."""
+
+    path: str
+    digest: str
+
+    @classmethod
+    def of(cls, path: Path) -> FileRef:
+        """The file as it is now. Raises ImageError where it cannot be read."""
+        return cls(str(path.absolute()), _digest(read_file(path)))
+
+    def read(self) -> bytes:
+        """Its bytes. Raises ImageError where it is gone, or another one."""
+        data = read_file(Path(self.path))
+        if _digest(data) != self.digest:
+            raise ImageError(f"{self.path}: not the file it was: its blake2b-128 is {_digest(data)}, not {self.digest}")
+        return data
+
+
+@dataclass(frozen=True)
+class DriveRef:
+    """A disk image, of which only the beginning is fixed: what the guest writes stays in memory.
+
+    size: bytes. modified: when it was changed last, in ns since 1970.
+    """
+
+    path: str
+    size: int
+    modified: int
+    is_read_only: bool = False
+
+    @classmethod
+    def of(cls, path: Path, is_read_only: bool) -> DriveRef:
+        """The image as it is now. Raises ConfigError where there is none."""
+        try:
+            facts = path.stat()
+        except OSError as error:
+            raise ConfigError(f"{path}: {error.strerror}") from None
+        return cls(str(path.absolute()), facts.st_size, facts.st_mtime_ns, is_read_only)
+
+    def open(self) -> VirtioBlock:
+        """A device on it. Raises ConfigError where it is gone, in use, or was changed."""
+        now = DriveRef.of(Path(self.path), self.is_read_only)
+        if now != self:
+            raise ConfigError(f"{self.path}: the disk image has changed since; what was saved lies on the old one")
+        base = open_disk(Path(self.path), is_read_only=True)
+        return VirtioBlock(base if self.is_read_only else MemoryDisk(base=base))
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A VM to be made, or made again.
+
+    name: what the user calls the image. technique, memory (bytes), vcpus, append, steps_per_tick, policy, tlb, isa: as
+    VmConfig has them. files: the image and the initial ramdisk. drives: in the virtio slots, from the first.
+    """
+
+    name: str
+    technique: str
+    memory: int
+    vcpus: int
+    append: str
+    steps_per_tick: int
+    policy: str
+    tlb: str
+    isa: tuple[str, ...]
+    files: dict[str, FileRef] = field(default_factory=dict)
+    drives: tuple[DriveRef, ...] = ()
+
+    @classmethod
+    def of(cls, name: str, config: VmConfig, image: Path, initrd: Path | None = None,
+           drives: tuple[DriveRef, ...] = ()) -> Recipe:
+        """That of a VM which is made of these. Raises ConfigError for what has no name, such as a student's class."""
+        if not isinstance(config.technique, str) or not isinstance(config.policy, str):
+            raise ConfigError("a VM with a technique or policy of one's own cannot be written down")
+        if config.handlers or config.instruction_handlers:
+            raise ConfigError("a VM with handlers of one's own cannot be written down")
+        files = {IMAGE: FileRef.of(image)} | ({INITRD: FileRef.of(initrd)} if initrd is not None else {})
+        return cls(name, config.technique, config.memory, config.vcpus, config.append, config.steps_per_tick,
+                   config.policy, config.tlb, tuple(sorted(config.isa)), files, drives)
+
+    def under(self, technique: str) -> Recipe:
+        """The same guest, virtualized otherwise."""
+        return replace(self, technique=technique)
+
+    def start(self, output: Callable[[bytes], None]) -> Vm:
+        """The VM, at its guest's first step. Raises ImageError or ConfigError where something is not as it was."""
+        initrd = self.files[INITRD].read() if INITRD in self.files else b""
+        self.files[IMAGE].read()
+        return Vm(self._config(initrd), load_image(Path(self.files[IMAGE].path)), output, self._devices())
+
+    def blank(self, output: Callable[[bytes], None]) -> Vm:
+        """The VM with nothing in it, for a saved state to be put into. Raises ConfigError."""
+        return Vm(self._config(), None, output, self._devices())
+
+    def _config(self, initrd: bytes = b"") -> VmConfig:
+        return VmConfig(
+            technique=self.technique, memory=self.memory, append=self.append, steps_per_tick=self.steps_per_tick,
+            policy=self.policy, tlb=self.tlb, isa=frozenset(self.isa), vcpus=self.vcpus, initrd=initrd)
+
+    def _devices(self) -> list[VirtioBlock]:
+        return [drive.open() for drive in self.drives]
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.blake2b(data, digest_size=16).hexdigest()
