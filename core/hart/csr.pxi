@@ -25,8 +25,8 @@ cdef int counter_check(HartState* h, u32 number) noexcept nogil:
     return CSR_OK
 
 
-cdef int csr_check(HartState* h, u32 number, bint write) noexcept nogil:
-    """May the present mode access the CSR?  CSR_OK, or which exception it gets."""
+cdef MERGED_INT csr_check(HartState* h, u32 number, bint write, bint advanced) noexcept nogil:
+    """May the present mode access the CSR?  CSR_OK, or which exception it gets.  `advanced`: it is one of ADVANCED_CSRS."""
     cdef int verdict
     cdef u32 owner = number >> 8 & 3            # 0 U, 1 S, 2 H and VS, 3 M
     if not csr_exists(h, number) or (write and number >> 10 == 3):
@@ -39,7 +39,10 @@ cdef int csr_check(HartState* h, u32 number, bint write) noexcept nogil:
         return CSR_OK
     if owner == 3:
         return CSR_ILLEGAL
-    verdict = timer_check(h, number) if number == CSR_STIMECMP or number == CSR_VSTIMECMP else stateen_check(h, number)
+    if number == CSR_STIMECMP or number == CSR_VSTIMECMP:
+        verdict = timer_check(h, number)
+    else:
+        verdict = advanced_gate_check(h, number) if advanced else stateen_check(h, number)
     if verdict != CSR_OK:
         return verdict
     if h.virtual:
@@ -66,14 +69,8 @@ cdef extern from *:
     """
     #define SSTATUS_VIEW (SSTATUS_SIE | SSTATUS_SPIE | SSTATUS_UBE | SSTATUS_SPP | SSTATUS_VS | SSTATUS_FS | SSTATUS_XS | SSTATUS_SUM \\
                           | SSTATUS_MXR | SSTATUS_UXL | SSTATUS_SD)
-    #define SUPERVISOR_IRQS (SIP_SSIP | SIP_STIP | SIP_SEIP | SIP_LCOFIP)
-    #define VS_IRQS ((SIP_SSIP | SIP_STIP | SIP_SEIP) << 1)
-    #define HYPERVISOR_IRQS (VS_IRQS | HIP_SGEIP)
     """
     const u64 SSTATUS_VIEW
-    const u64 SUPERVISOR_IRQS
-    const u64 VS_IRQS
-    const u64 HYPERVISOR_IRQS
 
 
 # ---------------------------------------------------------------- reading
@@ -103,6 +100,11 @@ cdef inline u64 from_guests_bits(u64 bits) noexcept nogil:
 
 cdef u64 csr_read(HartState* h, u32 number, u64 steps) noexcept nogil:
     """The CSR's value at a step of the clock."""
+    return advanced_read(h, number) if h.has_csr[number] == CSR_ADVANCED else plain_read(h, number, steps)
+
+
+cdef u64 plain_read(HartState* h, u32 number, u64 steps) noexcept nogil:
+    """`csr_read` of what is not one of ADVANCED_CSRS on this hart."""
     if number == CSR_SSTATUS:
         return h.csr[CSR_MSTATUS] & SSTATUS_VIEW
     if number == CSR_SIE:
@@ -189,6 +191,14 @@ cdef void status_write(HartState* h, u64 value, u64 mask) noexcept nogil:
 
 cdef void csr_write(HartState* h, u32 number, u64 value, u64 steps_after) noexcept nogil:
     """Write a CSR with all effects; `steps_after` is the clock when the writing instruction has retired."""
+    if h.has_csr[number] == CSR_ADVANCED:
+        advanced_write(h, number, value)
+    else:
+        plain_write(h, number, value, steps_after)
+
+
+cdef void plain_write(HartState* h, u32 number, u64 value, u64 steps_after) noexcept nogil:
+    """`csr_write` of what is not one of ADVANCED_CSRS on this hart."""
     cdef u64 mask = h.csr_mask[number]
     if number == CSR_SSTATUS:
         status_write(h, value, h.csr_mask[CSR_SSTATUS])
@@ -245,6 +255,7 @@ cdef void csr_write(HartState* h, u32 number, u64 value, u64 steps_after) noexce
     elif number == CSR_MIP:
         if supervisor_timer_on(h):
             mask &= ~<u64>SIP_STIP                      # stimecmp's alone
+        mask &= ~(h.csr[CSR_MVIEN] & MIP_SEIP)          # mvip's alone
         csr_mask_write(h, CSR_MIP, value, mask & ~VS_IRQS)
         csr_mask_write(h, CSR_HVIP, value, mask & VS_IRQS)
         h.irq_check = True
@@ -266,25 +277,43 @@ cdef void csr_write(HartState* h, u32 number, u64 value, u64 steps_after) noexce
 
 cdef void csr_access(HartState* h, Op* ip, i64 left, bint reads, int how, u64 operand) noexcept nogil:
     """CSRRW (how 0), CSRRS (1) and CSRRC (2): `how` is -1 where the operand is x0 or 0 and nothing is written."""
+    if h.has_csr[<u32>ip.imm & 0xFFF] == CSR_ADVANCED:
+        advanced_access(h, ip, left, reads, how, operand)
+    else:
+        access_as(h, ip, left, reads, how, operand, False)
+
+
+cdef SLOW advanced_access(HartState* h, Op* ip, i64 left, bint reads, int how, u64 operand) noexcept nogil:
+    access_as(h, ip, left, reads, how, operand, True)
+
+
+cdef MERGED access_as(HartState* h, Op* ip, i64 left, bint reads, int how, u64 operand, bint advanced) noexcept nogil:
+    """`csr_access`, made once for the ADVANCED_CSRS of a hart, and once for all others, which cost no more for it."""
     cdef u32 number = <u32>ip.imm & 0xFFF
-    cdef int verdict = csr_check(h, number, how >= 0)
+    cdef int verdict = csr_check(h, number, how >= 0, advanced)
     cdef Block* b = block_of(ip)
     cdef u64 steps = h.stop - <u64>(left + b.n - b.side[ip.idx].ordinal)
     cdef u64 old = 0, value
     cdef Context* data = h.data_context
     cdef u64 epoch = h.fetch_epoch
+    if verdict == CSR_OK:
+        number = csr_alias(h, number)
+        if advanced:
+            verdict = advanced_check(h, number, how >= 0)
     if verdict != CSR_OK:
         fault_illegal(h, ip, left, verdict == CSR_VIRTUAL)
         return
-    number = csr_alias(h, number)
     if reads:
-        old = csr_read(h, number, steps)
+        old = advanced_read(h, number) if advanced else plain_read(h, number, steps)
     if how >= 0:
         if how == 1 or how == 2:
             # A read-modify-write of mip or sip must not turn a wire's level into the software bit.
             value = h.csr[CSR_MIP] | h.csr[CSR_HVIP] if number == CSR_MIP else old
             operand = value | operand if how == 1 else value & ~operand
-        csr_write(h, number, operand, steps + 1)
+        if advanced:
+            advanced_write(h, number, operand)
+        else:
+            plain_write(h, number, operand, steps + 1)
         if is_float_csr(number):
             float_dirty(h)
     if reads:

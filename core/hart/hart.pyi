@@ -64,12 +64,14 @@ class Hart:
     """One hart. Not thread-safe; `run` releases the GIL.
 
     memory: its RAM. hart_id: mhartid. isa: the names of its extensions, a closed set as core.isa.extensions makes it
-    (None: all that are implemented); harts of one memory have the same. has_h=False takes H away from it.
+    (None: DEFAULT_ISA); harts of one memory have the same. has_h=False takes H away from it.
     hosts: HOST_* bits. steps_per_tick: mtime advances by one every so many steps.  tlb: "precise" | "stale".
+    guest_files: how many interrupt files for guests its IMSIC has, 0 to 7, which needs Smaia; None: it has no IMSIC.
     """
 
     def __init__(self, memory: Memory, *, hart_id: int = 0, isa: frozenset[str] | None = None, has_h: bool = True,
-                 hosts: int = 0, steps_per_tick: int = ..., tlb: str = "precise") -> None: ...
+                 hosts: int = 0, steps_per_tick: int = ..., tlb: str = "precise",
+                 guest_files: int | None = None) -> None: ...
     memory: Memory
     isa: frozenset[str]
     # --- the run loop
@@ -122,6 +124,13 @@ class Hart:
 
         The timer's, MTI, follows mtimecmp alone.
         """
+    # An IMSIC's interrupt files: 0 is M-mode's, 1 S-mode's, 1 + g that of guest g. ValueError where there is none.
+    def receive_msi(self, file: int, identity: int) -> None:
+        """A message arrives: its identity becomes pending; one that is not 1 to 255 is ignored."""
+    def read_file(self, file: int) -> tuple[bool, int, int, int]:
+        """eidelivery, eithreshold, and the pending and the enabled identities: bit i for identity i."""
+    def write_file(self, file: int, delivery: bool, threshold: int, pending: int, enabled: int) -> None:
+        """Put what `read_file` gave."""
     mtimecmp: int         # CLINT comparator: MTIP = mtime >= mtimecmp; 2**64-1 = never
     mtime_offset: int     # added to steps // steps_per_tick
     def fence(self) -> None:

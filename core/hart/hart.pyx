@@ -17,11 +17,15 @@ include "translate.pxi"
 include "decode.pxi"
 include "aligned.pxi"
 include "blocks.pxi"
+include "interrupts.pxi"
 include "timers.pxi"
 include "hpm.pxi"
+include "imsic.pxi"
+include "aia.pxi"
 include "traps.pxi"
 include "envcfg.pxi"
 include "triggers.pxi"
+include "aia_csr.pxi"
 include "stateen.pxi"
 include "float_state.pxi"
 include "csr.pxi"
@@ -42,5 +46,6 @@ include "interface.pxi"
 include "saved.pxi"
 
 load_tables()
+load_interrupt_tables()
 bind_handlers()
 bind_float_handlers()

@@ -20,7 +20,7 @@ cdef class Hart:
     cdef bint mmio_waits
 
     def __cinit__(self, Memory memory not None, *, hart_id=0, isa=None, has_h=True, hosts=0,
-                  steps_per_tick=DEFAULT_STEPS_PER_TICK, tlb="precise"):
+                  steps_per_tick=DEFAULT_STEPS_PER_TICK, tlb="precise", guest_files=None):
         cdef HartState* h
         if isa is None:
             isa = extensions.DEFAULT_ISA
@@ -63,6 +63,7 @@ cdef class Hart:
             h.has_csr[number] = 1
             h.csr_mask[number] = mask
             h.csr[number] = reset
+        aia_reset(h, guest_files)
         for i in range(N_TRIGGERS):
             h.tdata1[i] = h.csr[CSR_TDATA1]
         h.generation = 1
@@ -329,6 +330,15 @@ cdef class Hart:
         else:
             self.state.lines &= ~bit
         self.state.irq_check = True
+
+    def receive_msi(self, file, u64 identity):
+        file_receive(self.state, checked_file(self.state, file), identity)
+
+    def read_file(self, file):
+        return file_state(&self.state.files[checked_file(self.state, file)])
+
+    def write_file(self, file, delivery, threshold, pending, enabled):
+        file_restore(self.state, checked_file(self.state, file), delivery, threshold, pending, enabled)
 
     def fence(self):
         hart_flush(self.state)

@@ -14,7 +14,7 @@ cdef bint sleep(HartState* h) noexcept nogil:
     """WFI: skip the clock to the next timer event, or to the end of the budget. False if nothing will ever wake the hart, or if the
     host wants to know first."""
     cdef u64 now = steps_now(h), wake
-    if pending_bits(h) & h.csr[CSR_MIE]:
+    if pending_bits(h) & h.csr[CSR_MIE] or (h.aia and is_roused(h)):
         h.waiting = False
         h.idle_reported = False
         h.irq_check = True

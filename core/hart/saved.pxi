@@ -15,6 +15,8 @@ def saved(Hart hart):
         "mtimecmp": h.mtimecmp, "mtime_offset": h.mtime_offset, "lines": h.lines,
         "idle_reported": int(h.idle_reported),
         "csrs": {number: h.csr[number] for number in range(4096) if h.has_csr[number] and h.csr[number]},
+        "files": tuple([int(part) for i in range(h.n_files) for part in file_state(&h.files[i])]),
+        "priorities": tuple([h.iprio[array][i] for array in range(2 if h.n_files else 0) for i in range(64)]),
         "triggers": tuple([value for trigger in hart.triggers for value in trigger]),
     }
 
@@ -27,6 +29,8 @@ def become(Hart hart, state):
     other = set(state["isa"].split()) ^ hart.isa
     if other:
         raise ValueError(f"the saved hart differs from this one in its extensions: {', '.join(sorted(other))}")
+    if len(state["files"]) != 4 * h.n_files:
+        raise ValueError(f"the saved hart has {len(state['files']) // 4} interrupt files, this one {h.n_files}")
     h.event = EVENT_NONE
     hart.mmio_waits = False
     h.pc = state["pc"]
@@ -42,6 +46,11 @@ def become(Hart hart, state):
     for number in range(4096):
         if h.has_csr[number]:
             h.csr[number] = csrs.get(number, 0)
+    for number in range(h.n_files):
+        delivery, threshold, pending, enabled = state["files"][4 * number:4 * number + 4]
+        file_restore(h, number, delivery, threshold, pending, enabled)
+    for number, priority in enumerate(state["priorities"]):
+        h.iprio[number // 64][number % 64] = priority
     hart.triggers = [triggers[i:i + 3] for i in range(0, len(triggers), 3)]
     h.reported_step = EVERY_BIT         # no breakpoint has been reported of this state
     hpm_rebase(h, h.steps)

@@ -6,11 +6,14 @@ cdef extern from *:
     typedef signed char hv_i8; typedef short hv_i16; typedef int hv_i32; typedef long long hv_i64;
     typedef __int128 hv_i128; typedef unsigned __int128 hv_u128;
     #define HV_NOINLINE __attribute__((noinline))
+    #define HV_INLINE __attribute__((always_inline)) inline
     #define hv_likely(c) __builtin_expect(!!(c), 1)
     #define hv_trailing_zeros(value) __builtin_ctzll(value)
     #define HV_EVERY_BIT (~0ULL)
     """
     ctypedef void SLOW "HV_NOINLINE void"       # return type of slow paths: inlined into handlers, they would cost each a stack frame
+    ctypedef void MERGED "HV_INLINE void"       # return type of what must become part of its callers, or no call in it would be a jump
+    ctypedef int MERGED_INT "HV_INLINE int"
     ctypedef unsigned char u8 "hv_u8"
     ctypedef unsigned short u16 "hv_u16"
     ctypedef unsigned int u32 "hv_u32"
@@ -43,6 +46,8 @@ cdef enum:
     PTE_SIZE = 8
     EVERY_LOG = 255             # a frame stored to is dirty in each of the logs, which are bits
     DIRTY_LOGS = 8
+    GUEST_FILES = 7             # interrupt files for guests that a hart can have (QEMU's virt: 3 bits of guest index)
+    FILE_WORDS = 4              # identities 1 to 255 in an interrupt file
 
 cdef enum:                      # privilege encodings (privileged manual, "Privilege levels")
     U_MODE = 0
@@ -140,6 +145,12 @@ cdef struct Jump:
     u64 epoch
     Block* block
     u64 pad
+
+cdef struct InterruptFile:      # see imsic.pxi
+    bint delivery
+    u64 threshold
+    u64 pending[FILE_WORDS]
+    u64 enabled[FILE_WORDS]
 
 cdef struct HartState:
     u64 x[96]                   # the integer registers, the sink, and from F_BASE on the floating-point registers
@@ -242,6 +253,12 @@ cdef struct HartState:
     u64 csr_mask[4096]          # bits that software can change by plain masking
     u8 has_csr[4096]
     u8 enabled[N_EXTENSIONS]    # by extension id: which this hart has
+    # advanced interrupts: see imsic.pxi and aia.pxi
+    bint aia
+    u64 guest_files
+    u64 n_files                 # M's, S's and the guests' interrupt files; 0 without an IMSIC
+    InterruptFile files[2 + GUEST_FILES]
+    u8 iprio[2][64]             # priority numbers of interrupts that M-mode (0) and S-mode (1) take
 
 cdef struct MemState:
     u8* ram

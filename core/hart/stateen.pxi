@@ -6,6 +6,15 @@ cdef enum:
     SSTATEEN = CSR_SSTATEEN0
 
 
+cdef int gate_check(HartState* h, u64 bit, u32 i=0) noexcept nogil:
+    """Does the bit of mstateen, and with V=1 that of hstateen, `i` open what it gates to the present mode, which is not M?"""
+    if h.enabled[EXT_SMSTATEEN] and not h.csr[<u32>MSTATEEN + i] & bit:
+        return CSR_ILLEGAL
+    if h.virtual and h.enabled[EXT_SSSTATEEN] and not hstateen_read(h, <u32>HSTATEEN + i) & bit:
+        return CSR_VIRTUAL
+    return CSR_OK
+
+
 cdef int stateen_check(HartState* h, u32 number) noexcept nogil:
     """May a mode below M access the CSR, as far as the state enables go?"""
     cdef u32 i = 0
@@ -19,11 +28,13 @@ cdef int stateen_check(HartState* h, u32 number) noexcept nogil:
         i = number & 3
     else:
         return CSR_OK
-    if h.enabled[EXT_SMSTATEEN] and not h.csr[<u32>MSTATEEN + i] & bit:
-        return CSR_ILLEGAL
-    if h.virtual and h.enabled[EXT_SSSTATEEN] and not hstateen_read(h, <u32>HSTATEEN + i) & bit:
-        return CSR_VIRTUAL
-    return CSR_OK
+    return gate_check(h, bit, i)
+
+
+cdef int advanced_gate_check(HartState* h, u32 number) noexcept nogil:
+    """The same for one of ADVANCED_CSRS."""
+    cdef u64 bit = advanced_gate(h, number)
+    return gate_check(h, bit) if bit else CSR_OK
 
 
 cdef inline u64 hstateen_read(HartState* h, u32 number) noexcept nogil:

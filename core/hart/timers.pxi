@@ -28,13 +28,6 @@ cdef inline bint guest_timer_on(HartState* h) noexcept nogil:
     return h.csr[CSR_HENVCFG] & HENVCFG_STCE != 0
 
 
-cdef void drive(HartState* h, int interrupt, bint level) noexcept nogil:
-    cdef u64 before = h.lines
-    h.lines = (before & ~(<u64>1 << interrupt)) | (<u64>level << interrupt)
-    if h.lines != before:
-        h.irq_check = True
-
-
 cdef void timer_update(HartState* h) noexcept nogil:
     """Bring the timers' pending bits, and the performance counters, up to date with the clock."""
     cdef u64 time = mtime_at(h, steps_now(h))

@@ -89,64 +89,6 @@ cdef u64 transformed(HartState* h) noexcept nogil:
     return result | ((h.fault_tval - address) & 31) << 15
 
 
-# ---------------------------------------------------------------- interrupts
-
-cdef inline u64 pending_bits(HartState* h) noexcept nogil:
-    """mip as it reads now."""
-    return h.csr[CSR_MIP] | h.lines | h.csr[CSR_HVIP]
-
-
-cdef bint take_pending(HartState* h) noexcept nogil:
-    """Choose the interrupt to take now, if any, and leave it in h.fault_* (machine chapter, "Machine Interrupt Registers", and
-    hypervisor chapter: MEI, MSI, MTI, SEI, SSI, STI, SGEI, VSEI, VSSI, VSTI, LCOFI)."""
-    cdef u64 pending = pending_bits(h) & h.csr[CSR_MIE]
-    cdef u64 status = h.csr[CSR_MSTATUS]
-    cdef u64 at_m, at_s, at_vs, chosen
-    cdef u64 target
-    h.irq_check = False
-    if pending == 0:
-        return False
-    at_m = pending & ~h.csr[CSR_MIDELEG]
-    at_s = pending & h.csr[CSR_MIDELEG]
-    at_vs = at_s & h.csr[CSR_HIDELEG] if h.has_h else 0
-    at_s &= ~at_vs
-    if at_m and (h.privilege < M_MODE or status & MSTATUS_MIE):
-        chosen = at_m
-        target = M_MODE
-    elif at_s and (h.privilege < S_MODE or h.virtual or (h.privilege == S_MODE and status & MSTATUS_SIE)):
-        chosen = at_s
-        target = S_MODE
-    elif at_vs and h.virtual and (h.privilege < S_MODE or h.csr[CSR_VSSTATUS] & MSTATUS_SIE):
-        chosen = at_vs
-        target = S_MODE
-    else:
-        return False
-    h.fault_cause = first_of(chosen)
-    h.fault_interrupt = True
-    h.fault_tval = 0
-    h.fault_guest = False
-    h.fault_implicit = False
-    h.fault_gva = False
-    h.fault_insn = 0
-    h.event = EVENT_TRAP
-    return True
-
-
-cdef u64 first_of(u64 chosen) noexcept nogil:
-    """The interrupt of highest priority among pending bits."""
-    if chosen >> IRQ_MEI & 1: return IRQ_MEI
-    if chosen >> IRQ_MSI & 1: return IRQ_MSI
-    if chosen >> IRQ_MTI & 1: return IRQ_MTI
-    if chosen >> IRQ_SEI & 1: return IRQ_SEI
-    if chosen >> IRQ_SSI & 1: return IRQ_SSI
-    if chosen >> IRQ_STI & 1: return IRQ_STI
-    if chosen >> IRQ_SGEI & 1: return IRQ_SGEI
-    if chosen >> IRQ_VSEI & 1: return IRQ_VSEI
-    if chosen >> IRQ_VSSI & 1: return IRQ_VSSI
-    if chosen >> IRQ_VSTI & 1: return IRQ_VSTI
-    return <u64>trailing_zeros(chosen)
-
-
 # ---------------------------------------------------------------- trap entry and return
 
 cdef inline u64 vector(u64 tvec, u64 cause, bint interrupt) noexcept nogil:
@@ -160,22 +102,23 @@ cdef bint take_trap(HartState* h) noexcept nogil:
     stay as they are and the caller reports an exit; otherwise the trap is entered and counts as one step."""
     cdef u64 cause = h.fault_cause
     cdef u64 bit = <u64>1 << cause
-    cdef u64 delegated = h.csr[CSR_MIDELEG] if h.fault_interrupt else h.csr[CSR_MEDELEG]
-    cdef u64 to_vs = h.csr[CSR_HIDELEG] if h.fault_interrupt else h.csr[CSR_HEDELEG]
     cdef u64 xcause = cause | (<u64>1 << 63 if h.fault_interrupt else 0)
     cdef u64 status = h.csr[CSR_MSTATUS]
     cdef bint hosted
     h.event = EVENT_NONE
     h.waiting = False
-    if h.privilege == M_MODE or not delegated & bit:
+    if h.fault_interrupt:
+        pass                                    # where it goes was settled when it was chosen
+    elif h.privilege == M_MODE or not h.csr[CSR_MEDELEG] & bit:
         h.fault_target = M_MODE
-        hosted = (h.hosts & HOST_M_BIT) != 0
-    elif h.virtual and to_vs & bit:
-        h.fault_target = U_MODE                 # VS: never hosted
-        hosted = False
+    elif h.virtual and h.csr[CSR_HEDELEG] & bit:
+        h.fault_target = VS_TARGET
     else:
         h.fault_target = S_MODE
-        hosted = (h.hosts & HOST_HS_BIT) != 0
+    if h.fault_target == M_MODE:
+        hosted = (h.hosts & HOST_M_BIT) != 0
+    else:
+        hosted = h.fault_target == S_MODE and (h.hosts & HOST_HS_BIT) != 0
     if not hosted:
         h.left -= 1
         h.guest_traps += 1
@@ -224,9 +167,6 @@ cdef bint take_trap(HartState* h) noexcept nogil:
             h.pc = vector(h.csr[CSR_STVEC], cause, h.fault_interrupt)
         h.csr[CSR_MSTATUS] = status
     else:
-        if h.fault_interrupt and cause != IRQ_LCOFI:    # VS-level interrupts arrive under the supervisor's numbers
-            cause -= 1
-            xcause -= 1
         h.csr[CSR_VSEPC] = h.pc
         h.csr[CSR_VSCAUSE] = xcause
         h.csr[CSR_VSTVAL] = h.fault_tval

@@ -77,6 +77,14 @@ LCOFI = _interrupt(13, "LCOFI", "Local counter-overflow interrupt")
 EXCEPTIONS: tuple[Cause, ...] = tuple(_exceptions)
 INTERRUPTS: tuple[Cause, ...] = tuple(_interrupts)
 
+_LOCAL_ABOVE = (47, 23, 46, 45, 22, 44, 43, 21, 42, 41, 20, 40)
+_LOCAL_BELOW = (39, 19, 38, 37, 18, 36, 35, 17, 34, 33, 16, 32)
+_CUSTOM = (14, 15, *range(24, 32), *range(48, 64))
+DEFAULT_ORDER: tuple[int, ...] = (
+    *_LOCAL_ABOVE, MEI, MSI, MTI, SEI, SSI, STI, SGEI, VSEI, VSSI, VSTI, LCOFI, *_LOCAL_BELOW, *_CUSTOM, 0, 4, 8)
+"""All interrupt numbers, the most urgent first (AIA, "Defined major interrupts and default priorities", with the order
+planned there for local interrupts); whose place is ours to choose, and those that mean nothing, come last."""
+
 EXCEPTION_BY_NUMBER = {cause.number: cause for cause in EXCEPTIONS}
 INTERRUPT_BY_NUMBER = {cause.number: cause for cause in INTERRUPTS}
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from types import ModuleType
 from zlib import crc32
 
-from . import csrs_counters, csrs_debug, paging
+from . import csrs_aia, csrs_counters, csrs_debug, paging
 from .causes import EXCEPTIONS, INTERRUPTS
 from .csrs import CSRS, PMPCFG_FIELDS
 from .extensions import EXTENSION_ID
@@ -24,6 +24,7 @@ _HEADER = '''\
 _LONE_NUMBERS: tuple[tuple[ModuleType, tuple[str, ...]], ...] = (
     (csrs_debug, ("N_TRIGGERS", "TRIGGER_MCONTROL6", "TRIGGER_DISABLED",
                   "MATCH_EQUAL", "MATCH_NAPOT", "MATCH_GE", "MATCH_LT")),
+    (csrs_aia, ("IPRIO_FIRST", "IPRIO_LAST", "EIDELIVERY", "EITHRESHOLD", "EIP_FIRST", "EIE_FIRST", "FILE_LAST")),
     (csrs_counters, ("HPM_FIRST", "HPM_END", "EVENT_CYCLES", "EVENT_INSTRUCTIONS", "EVENT_TRAPS")),
     (paging, ("NAPOT_SHIFT", "NAPOT_PPN", "NAPOT_CODE")))
 """Numbers that are in no row, by the names they have in their modules."""

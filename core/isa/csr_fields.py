@@ -48,13 +48,15 @@ def status_fields(machine: bool) -> tuple[Field, ...]:
 def interrupt_fields(suffix: str, present: int, writable: int) -> tuple[Field, ...]:
     """One field for each interrupt whose bit is in `present`, named as in xie (suffix "E") or xip (suffix "P").
 
-    The VS-level interrupts and SGEI belong to the hypervisor extension, LCOFI to Sscofpmf.
+    The VS-level interrupts and SGEI belong to the hypervisor extension, LCOFI to Sscofpmf. Guest external interrupts
+    come from an IMSIC only: without Ssaia, SGEI is never enabled.
     """
     state = "enabled" if suffix == "E" else "pending"
     h_bits = causes.HIDELEG_MASK | causes.bits(causes.SGEI)
     return tuple(
         Field(cause.name + suffix, cause.number, cause.number, f"{cause.description.lower()} {state}",
-              bool(writable >> cause.number & 1), _extension(cause, h_bits, "Sscofpmf"))
+              bool(writable >> cause.number & 1),
+              "H Ssaia" if cause.number == causes.SGEI else _extension(cause, h_bits, "Sscofpmf"))
         for cause in causes.INTERRUPTS if present >> cause.number & 1)
 
 
@@ -72,6 +74,12 @@ def delegation_fields(rows: tuple[causes.Cause, ...], writable: int, h_bits: int
         Field(cause.name, cause.number, cause.number, f"delegate: {cause.description.lower()}",
               bool(writable >> cause.number & 1), _extension(cause, h_bits, lcofi))
         for cause in rows)
+
+
+def local_interrupts(suffix: str, extension: str) -> Field:
+    """The virtual interrupts beyond LCOFI that a level above can make out of nothing, in xie ("E") or xip ("P")."""
+    state = "enabled" if suffix == "E" else "pending"
+    return Field("LOCAL" + suffix, 63, causes.LCOFI + 1, f"virtual local interrupts {state}", True, extension)
 
 
 # Both vector modes are implemented; MODE's upper bit is reserved and reads as zero.
@@ -97,6 +105,9 @@ COUNTER_ENABLE = (Field("CY", 0, 0, "cycle is readable below", True),
 
 
 STATE_ENABLE_0 = (Field("CONTEXT", 57, 57, "scontext and hcontext can be accessed below", True, "Sdtrig"),
+                  Field("IMSIC", 58, 58, "interrupt files can be accessed below", True, "Ssaia"),
+                  Field("AIA", 59, 59, "the other state of Ssaia can be accessed below", True, "Ssaia"),
+                  Field("CSRIND", 60, 60, "siselect and sireg can be accessed below", True, "Sscsrind"),
                   Field("ENVCFG", 62, 62, "senvcfg and henvcfg can be accessed below", True),
                   Field("SE0", 63, 63, "the stateen registers of this number can be accessed below", True))
 

@@ -30,9 +30,8 @@ _MISA = structured(
 _MIDELEG_READ_ONLY_ONE = causes.HIDELEG_MASK  # H: "Machine Interrupt Delegation Register (mideleg)"
 _H_EXCEPTIONS = causes.MEDELEG_MASK & ~causes.HEDELEG_MASK & ~causes.bits(causes.ECALL_FROM_S)
 
-# Machine-level pending bits come from the CLINT and PLIC. SGEI never happens here: there are no guest external
-# interrupts (GEILEN is 0). hvip feeds VSTIP and VSEIP.
-_MIE = causes.bits(*causes.INTERRUPT_BY_NUMBER) & ~causes.bits(causes.SGEI)
+# Machine-level pending bits come from the CLINT and PLIC, SGEI's from the guests' interrupt files. hvip feeds VSTIP and
+# VSEIP.
 _MIP = causes.bits(causes.SSI, causes.STI, causes.SEI, causes.VSSI, causes.LCOFI)
 _ALL_INTERRUPTS = causes.bits(*causes.INTERRUPT_BY_NUMBER)
 
@@ -74,7 +73,7 @@ MACHINE_CSRS: tuple[Csr, ...] = (
                *delegation_fields(causes.INTERRUPTS, causes.MIDELEG_MASK,
                                   _MIDELEG_READ_ONLY_ONE | causes.bits(causes.SGEI)),
                reset=_MIDELEG_READ_ONLY_ONE),
-    structured(0x304, "mie", "Interrupt enables", *interrupt_fields("E", _ALL_INTERRUPTS, _MIE)),
+    structured(0x304, "mie", "Interrupt enables", *interrupt_fields("E", _ALL_INTERRUPTS, _ALL_INTERRUPTS)),
     structured(0x305, "mtvec", "Machine trap handler's address", *TVEC),
     structured(0x306, "mcounteren", "Counters that the level below M may read", *COUNTER_ENABLE),
     *state_enables(0x30C, "mstateen", "the levels below M", "Smstateen"),

@@ -13,6 +13,7 @@ from .csr_fields import (
     UXL_64,
     environment_fields,
     interrupt_fields,
+    local_interrupts,
     status_fields,
 )
 from .csrs_counters import SUPERVISOR_COUNTERS, USER_COUNTERS
@@ -27,7 +28,7 @@ SUPERVISOR_CSRS: tuple[Csr, ...] = (
     structured(0x100, "sstatus", "Supervisor status", *status_fields(machine=False), reset=UXL_64 << 32,
                vs_twin="vsstatus", extension="S"),
     structured(0x104, "sie", "Supervisor interrupt enables", *interrupt_fields("E", S_INTERRUPTS, S_INTERRUPTS),
-               vs_twin="vsie", extension="S"),
+               local_interrupts("E", "Ssaia"), vs_twin="vsie", extension="S"),
     structured(0x105, "stvec", "Supervisor trap handler's address", *TVEC, vs_twin="vstvec", extension="S"),
     structured(0x106, "scounteren", "Counters that U-mode may read", *COUNTER_ENABLE, extension="S"),
     structured(0x10A, "senvcfg", "Environment of U-mode", *environment_fields("U-mode", full=False), extension="S"),
@@ -39,7 +40,7 @@ SUPERVISOR_CSRS: tuple[Csr, ...] = (
     structured(0x142, "scause", "Cause of the trap into S-mode", *CAUSE, vs_twin="vscause", extension="S"),
     plain(0x143, "stval", "Faulting address or instruction of the trap into S-mode", vs_twin="vstval", extension="S"),
     structured(0x144, "sip", "Supervisor interrupts pending", *interrupt_fields("P", S_INTERRUPTS, S_SOFTWARE),
-               vs_twin="vsip", extension="S"),
+               local_interrupts("P", "Ssaia"), vs_twin="vsip", extension="S"),
     plain(0x14D, "stimecmp", "Value of time at which the supervisor timer interrupt becomes pending", reset=XLEN_MASK,
           vs_twin="vstimecmp", extension="Sstc"),
     structured(0x180, "satp", "Address translation: mode, address space, root page table", *SATP, vs_twin="vsatp",

@@ -22,13 +22,19 @@ from ..errors import OptionError
 class Extension:
     """One extension: what it is called, what it adds, and which others come with it.
 
-    `is_fact`: it adds nothing that could be left out, but promises how the hart behaves anyway.
+    `is_fact`: it adds nothing that could be left out, but promises how the hart behaves anyway. `is_option`: a hart has
+    it only if it is asked for by name.
     """
 
     name: str
     adds: str
     implies: tuple[str, ...] = ()
     is_fact: bool = False
+    is_option: bool = False
+
+
+def _option(name: str, adds: str, *implies: str) -> Extension:
+    return Extension(name, adds, implies, is_option=True)
 
 
 def _fact(name: str, promise: str, *implies: str) -> Extension:
@@ -84,6 +90,10 @@ EXTENSIONS: tuple[Extension, ...] = (
     Extension("Sstc", "stimecmp and vstimecmp: timers for S-mode and VS-mode", ("Zicntr",)),
     Extension("Sscofpmf", "counters that interrupt when they overflow, and count in chosen modes only", ("Zihpm",)),
     Extension("Shlcofideleg", "hideleg can give the counter-overflow interrupt to VS-mode", ("Sscofpmf", "H")),
+    _option("Sscsrind", "siselect and vsiselect: a window to registers that have no CSR number"),
+    _option("Smcsrind", "miselect: a window to registers that have no CSR number", "Sscsrind"),
+    _option("Ssaia", "advanced interrupts of S-mode and its guests: stopi, hvictl, interrupt files", "Sscsrind"),
+    _option("Smaia", "advanced interrupts of M-mode: mtopi, mvien, an interrupt file", "Ssaia", "Smcsrind"),
     Extension("Svinval", "address-translation cache invalidation in parts"),
     _fact("Svbare", "satp may select no translation"),
     _fact("Sv39", "three-level page tables"),
@@ -169,8 +179,8 @@ def without(isa: frozenset[str], *names: str) -> frozenset[str]:
         gone |= more
 
 
-DEFAULT_ISA: frozenset[str] = close(row.name for row in EXTENSIONS)
-"""Everything that is implemented."""
+DEFAULT_ISA: frozenset[str] = close(row.name for row in EXTENSIONS if not row.is_option)
+"""Everything that is implemented, but for what has to be asked for."""
 
 
 def parse_isa(text: str, default: frozenset[str] = DEFAULT_ISA) -> frozenset[str]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from functools import lru_cache
 
+from .causes import DEFAULT_ORDER
 from .csrs import BY_NAME, CSRS
+from .csrs_aia import HVIPRIO_INTERRUPTS
 from .extensions import EXTENSION_ID
 from .formats import Field, Format, Piece
 from .instructions import COMPRESSED_ROWS, INSTRUCTIONS, OP_BY_NAME, OPS
@@ -109,6 +111,16 @@ def csr_rows(isa: frozenset[str]) -> tuple[tuple[int, int, int], ...]:
 def csr_twins() -> tuple[tuple[int, int], ...]:
     """(number, number of the VS register that stands in for it in VS-mode), where there is one."""
     return tuple((csr.number, BY_NAME[csr.vs_twin].number) for csr in CSRS if csr.vs_twin)
+
+
+def interrupt_ranks() -> tuple[int, ...]:
+    """For each interrupt number, its place in the default order of priority: 0 is the most urgent."""
+    return tuple(DEFAULT_ORDER.index(number) for number in range(len(DEFAULT_ORDER)))
+
+
+def hviprio_interrupts() -> tuple[int, ...]:
+    """The interrupts whose priorities the bytes of hviprio1, then of hviprio2, hold."""
+    return HVIPRIO_INTERRUPTS
 
 
 def extension_ids(isa: frozenset[str]) -> tuple[int, ...]:

@@ -53,6 +53,9 @@ def check_guest_isa(isa: frozenset[str], technique: str) -> None:
     beneath = [name for name in ("H", *_MACHINE_LEVEL, *_HYPERVISORS) if name in isa]
     if beneath:
         raise ConfigError(f"a guest has no {', '.join(sorted(beneath))}: it lies beneath the guest, in the machine")
+    options = sorted(isa - DEFAULT_ISA)
+    if options:
+        raise ConfigError(f"a guest has no {', '.join(options)}: only the bare machine can be given it")
     if technique == "bare":
         return
     stuck = [name for name in names_in_order(DEFAULT_ISA - isa) if not _can_hide(name, technique, isa)]

@@ -9,10 +9,9 @@ from hartvisor.core.isa import csrs
 from hartvisor.core.isa.assembler import assemble
 from hartvisor.core.isa.extensions import DEFAULT_ISA, without
 
-from ..hart.bench import CODE, MODES, Bench, number
+from ..hart.bench import CODE, CSRS, MODES, Bench, number
 
 ILLEGAL, VIRTUAL = 2, 22
-READ = {csr.number: f"csrr x5, {csr.number:#x}" for csr in csrs.CSRS}
 
 # A write of the value just read changes nothing but what reading and writing trap on.
 RULES = {
@@ -91,7 +90,7 @@ def test_every_number_in_every_mode(mode: str, rule: str) -> None:
 @pytest.mark.parametrize("mode", MODES)
 def test_every_csr_is_writable_where_it_should_be(mode: str) -> None:
     wrong = {}
-    for csr in csrs.CSRS:
+    for csr in CSRS:
         bench = Bench()
         bench.set(x6=bench[csr.name])
         got = outcome(bench, f"csrrw x5, {csr.number:#x}, x6", mode)
@@ -175,7 +174,7 @@ def test_the_same_register_may_be_read_and_written() -> None:
     assert (bench.x(5), bench["sscratch"]) == (1, 2)
 
 
-TWINS = [(csr.name, csr.vs_twin) for csr in csrs.CSRS if csr.vs_twin]
+TWINS = [(csr.name, csr.vs_twin) for csr in CSRS if csr.vs_twin]
 
 
 @pytest.mark.parametrize(("name", "twin"), TWINS)

@@ -10,10 +10,11 @@ import random
 import pytest
 
 from hartvisor.core.isa.assembler import assemble
-from hartvisor.core.isa.csrs import BY_NAME, CSRS, Csr
+from hartvisor.core.isa.csrs import BY_NAME, Csr
 from tests.oracles import require_oracle
 
 from ..fuzz.qemu_machines import qemu_cpu
+from ..hart.bench import CSRS
 from .board import ABSENT, FS_DIRTY, MODES, Case, result, run, slot
 from .csr_deviations import DEVIATIONS, FREE_RUNNING, LIKE, RESETS, Write, bits_of
 

@@ -29,6 +29,16 @@ STATE_CSRS = tuple(
 )
 
 
+CSRS = tuple(csr for csr in csrs.CSRS if csr.exists_in(DEFAULT_ISA))
+"""The rows of a hart that has what it is not asked for."""
+
+
+def writable(name: str) -> int:
+    """The bits of a CSR that such a hart lets software change by plain masking."""
+    row = csrs.BY_NAME[name]
+    return row.write_mask & ~row.absent_bits(DEFAULT_ISA)
+
+
 def number(name: str) -> int:
     """A CSR's number."""
     return csrs.BY_NAME[name].number
@@ -59,9 +69,11 @@ class Bench:
         hosts: int = 0,
         steps_per_tick: int = 10,
         tlb: str = "precise",
+        guest_files: int | None = None,
     ) -> None:
         self.memory = Memory(size)
-        self.hart = Hart(self.memory, isa=isa, has_h=has_h, hosts=hosts, steps_per_tick=steps_per_tick, tlb=tlb)
+        self.hart = Hart(self.memory, isa=isa, has_h=has_h, hosts=hosts, steps_per_tick=steps_per_tick, tlb=tlb,
+                         guest_files=guest_files)
         self["pmpaddr0"] = (1 << 54) - 1
         self["pmpcfg0"] = 0x1F
         self["mtvec"], self["stvec"] = M_VECTOR, S_VECTOR

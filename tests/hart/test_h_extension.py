@@ -13,7 +13,7 @@ import pytest
 from hartvisor.core.isa import csrs
 from hartvisor.core.isa.assembler import assemble
 
-from .bench import CODE, DATA, U64, Bench
+from .bench import CODE, CSRS, DATA, U64, Bench
 from .tables import ALL, R, U, V
 from .two_stages import DATA_GVA, Guest
 
@@ -68,7 +68,7 @@ class TestCsrs:
         assert bench[name] == 1
 
     @pytest.mark.parametrize(
-        "name", [csr.name for csr in csrs.CSRS if csr.vs_twin and csr.name not in ("sie", "sip", "stimecmp")])
+        "name", [csr.name for csr in CSRS if csr.vs_twin and csr.name not in ("sie", "sip", "stimecmp")])
     def test_what_has_a_vs_copy_is_not(self, name: str) -> None:
         bench = Bench(f"csrw {name}, x5\ncsrr x7, {name}", mode="VS")
         for gates, value in (("menvcfg", 1 << 63), ("henvcfg", 1 << 63), ("mcounteren", 2), ("hcounteren", 2)):
