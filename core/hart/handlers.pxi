@@ -170,3 +170,11 @@ cdef int bind_handlers() except -1:
     HANDLERS[OP_HSV_W] = op_hsv_w
     HANDLERS[OP_HSV_D] = op_hsv_d
     return 0
+
+
+def op_names():
+    return tuple([name for i, name in enumerate(hart_tables.op_names()) if HANDLERS[i] != NULL])
+
+
+def op_counts():
+    return {name: DECODED[i] for i, name in enumerate(hart_tables.op_names())}

@@ -88,6 +88,11 @@ class Hart:
     def fault_mmio(self) -> None:
         """The last EXIT_MMIO hit no device: the hart takes the access fault (5 load, 7 store) as the manual says.
         (If the fault's target is hosted, the next run() returns that EXIT_TRAP at once.)"""
+    def retire(self, length: int = 4) -> None:
+        """An instruction of `length` bytes was executed for the guest: pc moves on, one step, which counters count."""
+    def redirect(self, pc: int, is_trap: bool) -> None:
+        """The guest was made to take a trap (is_trap), or to return from one, to pc: its reservation is lost, one
+        step."""
     # --- state
     pc: int
     privilege: int        # 0 U, 1 S, 3 M

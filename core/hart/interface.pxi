@@ -130,6 +130,18 @@ cdef class Hart:
         h.steps += 1
         self.clock_moved()
 
+    def retire(self, u64 length=4):
+        self.state.pc += length
+        self.state.steps += 1
+        self.clock_moved()
+
+    def redirect(self, u64 pc, bint is_trap):
+        self.pc = pc
+        self.state.reservation = EVERY_BIT
+        self.state.guest_traps += is_trap
+        self.state.steps += 1
+        self.clock_moved()
+
     def fault_mmio(self):
         cdef HartState* h = self.state
         if not self.mmio_waits:
@@ -341,7 +353,8 @@ cdef class Hart:
         file_restore(self.state, checked_file(self.state, file), delivery, threshold, pending, enabled)
 
     def fence(self):
-        hart_flush(self.state)
+        if self.state.stale:
+            hart_flush(self.state)
 
     def save(self):
         return saved(self)
@@ -438,11 +451,3 @@ cdef class Hart:
     @walk_reads.setter
     def walk_reads(self, u64 value):
         self.state.walk_reads = value
-
-
-def op_names():
-    return tuple([name for i, name in enumerate(hart_tables.op_names()) if HANDLERS[i] != NULL])
-
-
-def op_counts():
-    return {name: DECODED[i] for i, name in enumerate(hart_tables.op_names())}

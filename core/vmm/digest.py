@@ -65,8 +65,10 @@ def visible_state(vm: Vm) -> dict[str, str]:
         fields[prefix + "fcsr"] = f"{state.fcsr:#x}"
         for number, value in sorted(state.csrs.items()):
             fields[prefix + CSR_NAMES[number]] = f"{value:#x}"
-        for name in ("steps", "idle_steps", "guest_traps", "deadline", "reservation", "is_waiting", "is_stopped"):
+        for name in ("steps", "idle_steps", "guest_traps", "deadline", "reservation", "is_waiting", "is_stopped",
+                     "is_suspended", "updates_ad", "pmu"):
             fields[prefix + name] = str(getattr(state, name))
+        fields[prefix + "locked_features"] = str(sorted(state.locked_features))
     for region, device in vm.bus.slots:
         for name, saved in sorted(device.save().items()):
             fields[f"{region.name}.{name}"] = saved.hex() if isinstance(saved, bytes) else f"{saved:#x}"

@@ -160,7 +160,7 @@ def translate_access(vcpu: Vcpu, gva: int, size: int, access: int, devices_allow
     for part, length in ((gva, first), (gva + first & _WORD64, size - first)):
         if not length:
             continue
-        found = vcpu.walk(part, access)
+        found = vcpu.translate(part, access)
         if found.cause is not None:
             return Fault(found.cause, part)
         may_be_device = devices_allowed and length == size and not gva & size - 1
@@ -256,7 +256,7 @@ def _block(vcpu: Vcpu, instruction: Decoded, is_zero: bool) -> Fault | None:
     """CBO.ZERO, or one of those that only manage caches, of which there are none: permission checks alone."""
     ram = vcpu.vm.ram
     gva = vcpu.hart.read_gpr(instruction.rs1)
-    found = vcpu.walk(gva, STORE if is_zero else LOAD)
+    found = vcpu.translate(gva, STORE if is_zero else LOAD)
     if found.cause is not None:
         return Fault(AS_STORE.get(found.cause, found.cause), gva)
     gpa = found.gpa & -BLOCK_SIZE

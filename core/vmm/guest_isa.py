@@ -14,7 +14,7 @@ from ..errors import ConfigError
 from ..isa.extensions import BY_NAME, DEFAULT_ISA, Extension, close, names_in_order, without
 
 _MACHINE_LEVEL: Final = tuple(name for name in DEFAULT_ISA if name.startswith("Sm"))
-_HYPERVISORS: Final = ("Sdtrig", "Sscofpmf", "Shlcofideleg", "Ssstateen", "Svadu")
+_HYPERVISORS: Final = ("Sdtrig", "Sscofpmf", "Shlcofideleg", "Ssstateen")
 
 HOST_ISA: Final = without(DEFAULT_ISA, "Sdtrig", "Sscofpmf")
 """What the hart of a VM's machine has: the hypervisor debugs guests by other means, and H cannot hide scontext. Nor can
@@ -32,6 +32,7 @@ HIDING: Final[Mapping[str, tuple[tuple[str, ...], str]]] = {
     "H": (_ALL, "its CSRs and instructions trap outside HS-mode"),
     "Zicntr": (_ALL, "mcounteren: cycle, time and instret trap"),
     "Zihpm": (_ALL, "mcounteren: hpmcounter3 to hpmcounter31 trap"),
+    "Svadu": (_ALL, "the firmware refuses to turn it on: menvcfg.ADUE and henvcfg.ADUE stay 0"),
     "Svpbmt": (_ALL, "henvcfg.PBMTE, or the hypervisor's own walks"),
     "Svnapot": (_SHADOWED, "the hypervisor's own walks"),
     "Sv57": (_SHADOWED, "satp traps"),

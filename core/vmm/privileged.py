@@ -56,8 +56,7 @@ def _csr_handler(combine: Callable[[int, int], int], always_writes: bool, is_imm
                 hart.write_gpr(instruction.rd, old)
         else:
             return REFLECT
-        hart.pc = hart.pc + 4 & _WORD
-        hart.steps += 1
+        hart.retire()
         return HANDLED
 
     return emulate_csr

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..devices.device import State
+from .pmu import AT_RESET, PmuState
 
 NEVER = (1 << 64) - 1
 """A timer deadline that is never reached."""
@@ -20,7 +21,8 @@ class GuestState:
     gprs: x0 to x31. mode: 0 user, 1 supervisor. csrs: each of GUEST_CSRS by number. reservation: the GPA that LR
     reserved, or -1. fprs: f0 to f31, 64 bits each. fcsr: their control and status.
     steps, idle_steps, guest_traps: the clock. deadline: mtime at which the timer fires. is_waiting: asleep in WFI.
-    is_stopped: it stopped itself by SBI.
+    is_stopped: it stopped itself by SBI; is_suspended: it suspended itself, and sleeps for that.
+    pmu: its performance counters. updates_ad: its walks set A and D (FWFT). locked_features: what of FWFT is locked.
     """
 
     gprs: tuple[int, ...]
@@ -36,6 +38,10 @@ class GuestState:
     is_stopped: bool = False
     fprs: tuple[int, ...] = (0,) * 32
     fcsr: int = 0
+    is_suspended: bool = False
+    pmu: PmuState = AT_RESET
+    updates_ad: bool = False
+    locked_features: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True)

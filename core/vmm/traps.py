@@ -51,17 +51,12 @@ def inject(vcpu: Vcpu, cause: int, tval: int, is_interrupt: bool = False) -> Non
     csrs.write(SCAUSE, cause | INTERRUPT_BIT if is_interrupt else cause)
     csrs.write(STVAL, tval)
     vcpu.mode = SUPERVISOR
-    hart.pc = base + 4 * cause & _WORD if is_interrupt and vector & 1 else base
-    hart.reservation = -1
-    hart.guest_traps += 1
-    hart.steps += 1
+    hart.redirect(base + 4 * cause & _WORD if is_interrupt and vector & 1 else base, True)
 
 
 def retire(vcpu: Vcpu, length: int = 4) -> None:
     """An instruction of `length` bytes was executed for the guest: pc moves on, one step."""
-    hart = vcpu.hart
-    hart.pc = hart.pc + length & _WORD
-    hart.steps += 1
+    vcpu.hart.retire(length)
 
 
 def emulate_sret(vcpu: Vcpu) -> None:
@@ -73,9 +68,7 @@ def emulate_sret(vcpu: Vcpu) -> None:
         new |= SSTATUS_SIE
     csrs.write(SSTATUS, new)
     vcpu.mode = SUPERVISOR if status & SSTATUS_SPP else 0
-    hart.pc = csrs.read(SEPC)
-    hart.reservation = -1
-    hart.steps += 1
+    hart.redirect(csrs.read(SEPC), False)
 
 
 def pick_pending(vcpu: Vcpu) -> int | None:

@@ -6,11 +6,12 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from ..hart import Hart
-from ..isa.paging import must_be_zero
-from .csr_file import CYCLE, FCSR, GUEST_CSRS, INSTRET, SATP, SIP, SSTATUS, SSTATUS_MXR, SSTATUS_SUM, TIME, Csrs
+from ..isa.paging import PTE_SIZE, must_be_zero
+from .csr_file import FCSR, GUEST_CSRS, SATP, SIP, SSTATUS, SSTATUS_MXR, SSTATUS_SUM, Csrs
 from .exits import N_REASONS
+from .pmu import AT_RESET, Pmu
 from .state import NEVER, GuestState
-from .walker import USER, Walk, walk
+from .walker import USER, Walk, mark_used, walk
 
 if TYPE_CHECKING:
     from .techniques.protocol import Technique
@@ -23,13 +24,15 @@ class Vcpu:
     exits: how often each exit happened, indexed by ExitReason. injected: interrupts the hypervisor delivered, by
     number.
     is_timer_pending: sip.STIP. is_waiting: asleep in WFI.
-    is_stopped: stopped itself by SBI (HSM).
+    is_stopped: stopped itself by SBI (HSM); is_suspended: asleep since it suspended itself.
+    pmu: its performance counters. locked_features: those of FWFT that keep their value.
     reserved_bits: those that fault in the guest's page-table entries. last_fault: (pc, cause) of the last exception
     that the hypervisor delivered, other than those of the trap handler's own first instruction; only for explanations.
     """
 
-    __slots__ = ("_deadline", "csrs", "exits", "hart", "index", "injected", "is_stopped", "is_timer_pending",
-                 "is_waiting", "last_fault", "reserved_bits", "technique", "vm")
+    __slots__ = ("_deadline", "_updates_ad", "csrs", "exits", "hart", "index", "injected", "is_stopped", "is_suspended",
+                 "is_timer_pending", "is_waiting", "last_fault", "locked_features", "pmu", "reserved_bits", "technique",
+                 "vm")
 
     def __init__(self, vm: Vm, index: int, hart: Hart, technique: Technique) -> None:
         self.vm = vm
@@ -43,6 +46,10 @@ class Vcpu:
         self.is_timer_pending = False
         self.is_waiting = False
         self.is_stopped = False
+        self.is_suspended = False
+        self.pmu = Pmu(hart, vm.config.isa)
+        self.locked_features: frozenset[int] = frozenset()
+        self._updates_ad = False
         self.reserved_bits = must_be_zero(vm.config.isa)
         self.last_fault: tuple[int, int] | None = None
 
@@ -73,24 +80,44 @@ class Vcpu:
         self.vm.needs_attention = True
 
     def read_counter(self, number: int) -> int:
-        """cycle, time or instret, from the clock of steps; any other counter counts nothing."""
-        hart = self.hart
-        if number == TIME:
-            return hart.steps // self.vm.config.steps_per_tick
-        if number == CYCLE:
-            return hart.steps - hart.idle_steps
-        if number == INSTRET:
-            return hart.steps - hart.idle_steps - hart.guest_traps
-        return 0
+        """cycle, time, instret or another counter: the hart's own, whose clock is the guest's."""
+        return self.hart.read_csr(number)
+
+    @property
+    def updates_ad(self) -> bool:
+        """Whether the guest's page-table walks set A and D (Svadu), as it may ask by FWFT."""
+        return self._updates_ad
+
+    @updates_ad.setter
+    def updates_ad(self, on: bool) -> None:
+        self._updates_ad = on
+        self.technique.set_ad_updating(on)
+
+    def reset_firmware(self) -> None:
+        """What firmware keeps for its hart, as a reset leaves it."""
+        self.updates_ad = False
+        self.locked_features = frozenset()
+        self.pmu.load(AT_RESET)
 
     # --- the guest's view of memory
 
     def walk(self, gva: int, access: int) -> Walk:
-        """Translate as the guest's hart would now, by the guest's own tables."""
+        """Translate as the guest's hart would now, by the guest's own tables; only look, set no A and no D."""
         csrs = self.csrs
         status = csrs.read(SSTATUS)
         return walk(self.vm.ram.load_pte, csrs.read(SATP), gva, access, self.technique.mode == USER,
-                    bool(status & SSTATUS_SUM), bool(status & SSTATUS_MXR), self.reserved_bits)
+                    bool(status & SSTATUS_SUM), bool(status & SSTATUS_MXR), self.reserved_bits, self._updates_ad)
+
+    def translate(self, gva: int, access: int) -> Walk:
+        """Translate as the guest's hart does for an access: A and D are set, where they are and the guest wants it."""
+        found = self.walk(gva, access)
+        if not found.missing:
+            return found
+        pte_gpa, pte = found.levels[-1]
+        reservation = self.hart.reservation
+        self.vm.ram.store(pte_gpa, PTE_SIZE, pte | found.missing)
+        self.hart.reservation = reservation  # the store is its own
+        return mark_used(found)
 
     def break_reservation(self, gpa: int, length: int) -> None:
         """Another agent stored to [gpa, gpa + length): a reservation on any of its doublewords is lost."""
@@ -121,7 +148,8 @@ class Vcpu:
             csrs={number: csrs.read(number) for number in GUEST_CSRS},
             reservation=self.reservation, steps=hart.steps, idle_steps=hart.idle_steps, guest_traps=hart.guest_traps,
             deadline=self.deadline, is_waiting=self.is_waiting, is_stopped=self.is_stopped,
-            fprs=hart.read_fprs(), fcsr=hart.read_csr(FCSR) if self._has_float else 0)
+            fprs=hart.read_fprs(), fcsr=hart.read_csr(FCSR) if self._has_float else 0, is_suspended=self.is_suspended,
+            pmu=self.pmu.save(), updates_ad=self.updates_ad, locked_features=self.locked_features)
 
     @property
     def _has_float(self) -> bool:
@@ -149,3 +177,7 @@ class Vcpu:
         self.deadline = state.deadline
         self.is_waiting = state.is_waiting
         self.is_stopped = state.is_stopped
+        self.is_suspended = state.is_suspended
+        self.pmu.load(state.pmu)
+        self.updates_ad = state.updates_ad
+        self.locked_features = state.locked_features

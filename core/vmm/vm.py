@@ -29,7 +29,7 @@ from .exits import ExitReason
 from .frames import FrameAllocator
 from .guest_isa import HOST_ISA
 from .guest_memory import GuestMemory, IdentityMemory
-from .sbi import A0, A1
+from .sbi_call import A0, A1
 from .state import NEVER, GuestState, VmState
 from .stop import Stop, StopReason, explain_trap_loop
 from .traps import can_wake
@@ -249,7 +249,7 @@ class Vm:
             if stop is not None or steps >= end:
                 return stop
             if vcpu.is_waiting and can_wake(vcpu):
-                vcpu.is_waiting = False
+                vcpu.is_waiting = vcpu.is_suspended = False
             elif vcpu.is_waiting or vcpu.is_stopped:
                 nap = min(self._nap(each) for each in self.vcpus)
                 if nap >= self._quiet_steps and self.board.offer_input():

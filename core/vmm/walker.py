@@ -1,7 +1,7 @@
 """The guest's page-table walk, in plain Python, with every entry it visits on record.
 
 The shadow pager asks it what the guest's tables say, the emulator where an operand lies, and a viewer why. It decides
-exactly as the hart's walker does (privileged manual, "Virtual Address Translation Process", Svade: nobody sets A or D).
+exactly as the hart's walker does (privileged manual, "Virtual Address Translation Process", Svade and Svadu).
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class Walk(NamedTuple):
     levels: (pte_gpa, pte) of every entry read, the root's first; empty if satp is Bare.
     cause: None, or the exception that the access raises. The rest counts only if there is none:
     gpa: where `gva` leads. level: 0 for a leaf of 4 KiB (or 64, with N=1), more for superpages; -1 if satp is Bare.
-    perms: the leaf's R, W, X, U, A, D bits, in place.
+    perms: the leaf's R, W, X, U, A, D bits, in place. missing: A, D or both, where the access has them set (Svadu).
     """
 
     gva: int
@@ -71,13 +71,15 @@ class Walk(NamedTuple):
     gpa: int = 0
     level: int = -1
     perms: int = 0
+    missing: int = 0
 
 
 def walk(load_pte: LoadPte, satp: int, gva: int, access: int, user: bool, sum_: bool = False,
-         mxr: bool = False, reserved: int = PTE_RESERVED) -> Walk:
+         mxr: bool = False, reserved: int = PTE_RESERVED, updates_ad: bool = False) -> Walk:
     """Translate `gva` for one access (FETCH, LOAD, STORE) in U-mode (`user`) or S-mode under sstatus.SUM and MXR.
 
     satp: holds a mode that the guest's hart has. reserved: the bits that no entry may have set (`paging.must_be_zero`).
+    updates_ad: a leaf without A, or D for a store, does not fault: the caller is to set them (Svadu).
     A leaf's GPA may lie anywhere: whether there is RAM is the caller's question.
     """
     if satp >> 60 == 0:
@@ -104,13 +106,21 @@ def walk(load_pte: LoadPte, satp: int, gva: int, access: int, user: bool, sum_: 
         level -= 1
     if is_bad_leaf(pte, level) or not _allows(pte, access, user, sum_, mxr):
         return Walk(gva, access, tuple(levels), PAGE_FAULT[access])
-    return Walk(gva, access, tuple(levels), None, leaf_address(pte, level, gva), level, pte & _PERMS)
+    missing = ~pte & (PTE_A | PTE_D if access == STORE else PTE_A)
+    if missing and not updates_ad:
+        return Walk(gva, access, tuple(levels), PAGE_FAULT[access])
+    return Walk(gva, access, tuple(levels), None, leaf_address(pte, level, gva), level, pte & _PERMS, missing)
+
+
+def mark_used(found: Walk) -> Walk:
+    """The walk after the bits that were missing have been stored to the guest's entry."""
+    pte_gpa, pte = found.levels[-1]
+    return found._replace(levels=(*found.levels[:-1], (pte_gpa, pte | found.missing)),
+                          perms=found.perms | found.missing, missing=0)
 
 
 def _allows(pte: int, access: int, user: bool, sum_: bool, mxr: bool) -> bool:
-    """Whether a leaf lets the access through: U, SUM, MXR, R/W/X, and A and D as Svade has it."""
-    if not pte & PTE_A:
-        return False
+    """Whether a leaf lets the access through: U, SUM, MXR and R/W/X."""
     if user:
         if not pte & PTE_U:
             return False
@@ -120,4 +130,4 @@ def _allows(pte: int, access: int, user: bool, sum_: bool, mxr: bool) -> bool:
         return bool(pte & PTE_R or (mxr and pte & PTE_X))
     if access == FETCH:
         return bool(pte & PTE_X)
-    return pte & (PTE_W | PTE_D) == PTE_W | PTE_D
+    return bool(pte & PTE_W)

@@ -11,6 +11,9 @@ import pytest
 from .support import RELEASE, answers, hartvisor, require_debian
 
 TECHNIQUES = ("bare", "two-stage", "shadow", "deprivileged")
+FIRMWARE = (b"SBI specification v3.0 detected", b"SBI PMU extension is available", b"SBI PMU snapshot detected",
+            b"SBI SUSP extension detected")
+"""What the kernel says it found of the firmware's, and uses."""
 
 
 def boot(folder: Path, technique: str, vcpus: int) -> dict[str, Any]:
@@ -18,11 +21,13 @@ def boot(folder: Path, technique: str, vcpus: int) -> dict[str, Any]:
     require_debian()
     path = folder / f"{technique}.json"
     run = hartvisor("run", "debian", "--technique", technique, "--smp", str(vcpus), "--json", str(path),
-                    typed=b"uname -r\nnproc\npoweroff -f\n")
+                    typed=b"uname -r\nnproc\ndmesg | grep SBI\npoweroff -f\n")
     assert run.status == 0, run.err
     said = answers(run.out)
     assert said[0].startswith(RELEASE)
     assert said[1] == str(vcpus).encode()
+    for line in FIRMWARE:
+        assert any(line in each for each in said), line
     result: dict[str, Any] = json.loads(path.read_text())
     assert result["stop"] == {"reason": "power-off", "detail": "test finisher: pass"}
     return result

@@ -36,11 +36,12 @@ FRAMES = (*range(DATA, DATA + 0x8000, 0x1000), ROOT, ROOT2, MIDDLE, LEAVES, OTHE
 TABLES = (ROOT, ROOT2, MIDDLE, LEAVES, OTHER_LEAVES, ROOT48, ROOT57)
 SATPS = (SV39 | ROOT >> 12, SV39 | ROOT2 >> 12, SV39 | 5 << 44 | ROOT >> 12, 0, 11 << 60, SV48 | ROOT48 >> 12,
          SV57 | ROOT57 >> 12, SV48 | 5 << 44 | ROOT57 >> 12)
-GOOD_FLAGS = (R | W | X | A | D, R | W | A | D, R | A, R | X | A, X | A, R | W | A)
+GOOD_FLAGS = (R | W | X | A | D, R | W | A | D, R | A, R | X | A, X | A, R | W | A, R | W | X, R | W)
 REGISTERS = ("t0", "t1", "t2", "a0", "a1", "a2", "a3", "a4", "s2", "s3")
 POINTERS = ("s4", "s5", "s6")
 CSRS = ("sscratch", "sepc", "scause", "stval", "sie", "sip", "scounteren", "senvcfg", "cycle", "time", "instret",
-        "hpmcounter3", "satp", "stvec", "sstatus", "mstatus", "hstatus", "vsatp", "hgatp", "0x5a8", "0xf14")
+        "hpmcounter3", "hpmcounter4", "satp", "stvec", "sstatus", "mstatus", "hstatus", "vsatp", "hgatp", "0x5a8",
+        "0xf14")
 WIDTHS = ("b", "h", "w", "d")
 AMOS = ("swap", "add", "xor", "and", "or", "min", "max", "minu", "maxu")
 
@@ -224,7 +225,7 @@ class Writer:
             "sfence.vma", "sfence.vma s4, x0", "sfence.vma x0, t0", "sfence.vma s5, t1", "fence.i", "fence"))
 
     def _call(self) -> None:
-        kind = self.random.randrange(5)
+        kind = self.random.randrange(7)
         if kind == 0:  # TIME: soon
             self._emit("rdtime a0", f"addi a0, a0, {self.random.randrange(30)}", "li a7, 0x54494D45", "li a6, 0",
                        "ecall", "li t2, 0x20", "csrs sie, t2")
@@ -237,6 +238,16 @@ class Writer:
         elif kind == 3:  # anything at all, but the calls that end or suspend the program
             extension = self.random.choice((0x10, 1, 2, 3, 0x52464E43, 0x99))
             self._emit(f"li a7, {extension:#x}", f"li a6, {self.random.randrange(8)}", "ecall")
+        elif kind == 4:  # FWFT: A and D, by the hart or by the guest
+            self._emit("li a0, 4", f"li a1, {self.random.choice((1, 1, 1, 0))}", "li a2, 0", "li a7, 0x46574654",
+                       "li a6, 0", "ecall")
+        elif kind == 5:  # PMU: configure and start, start or stop some counters
+            flags, selector = self.random.randrange(8), self.random.randrange(1, 4)
+            event = self.random.choice((1, 2, 0x30000, 0xF0005, 0xF0100))
+            selector *= event == 0x30000
+            self._emit(f"li a0, {self.random.choice((0, 0, 2, 3, 11))}", f"li a1, {self.random.choice((1, 5, 0xFD))}",
+                       f"li a2, {flags}", f"li a3, {event:#x}", f"li a4, {selector}",
+                       "li a7, 0x504d55", f"li a6, {self.random.choice((2, 2, 2, 3, 4, 5))}", "ecall")
         else:
             self._emit("csrsi sip, 2", "csrsi sie, 2")
 

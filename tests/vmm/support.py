@@ -13,10 +13,12 @@ from hartvisor.core.vmm.compare import COMPARED, difference_of
 from hartvisor.core.vmm.config import VmConfig
 from hartvisor.core.vmm.digest import digest
 from hartvisor.core.vmm.guest_isa import GUEST_ISA
+from hartvisor.core.vmm.sbi import call
 from hartvisor.core.vmm.vm import Vm
 
 ENTRY = RAM_BASE + 0x20_0000
 MEMORY = 8 * MIB
+UNTOUCHED = 0x1234
 
 COUNTING_HANDLER = """
     .align 2
@@ -66,3 +68,21 @@ def assert_equivalent(image: Image | str, steps: int, stride: int = 1, *, policy
         if stops[0].reason.value not in ("budget", "guest-fault"):
             break
     return vms
+
+
+def make_call(vm: Vm, extension: int, function: int = 0, *arguments: int, vcpu: int = 0) -> tuple[int, int]:
+    """Make an SBI call as a vCPU's ecall would, and return a0 and a1 as signed numbers; a1 begins as UNTOUCHED unless
+    it is an argument."""
+    hart = vm.harts[vcpu]
+    hart.write_gpr(11, UNTOUCHED)
+    for index, value in enumerate(arguments):
+        hart.write_gpr(10 + index, value)
+    hart.write_gpr(17, extension)
+    hart.write_gpr(16, function)
+    call(vm.vcpus[vcpu])
+    return signed(hart.read_gpr(10)), signed(hart.read_gpr(11))
+
+
+def signed(value: int) -> int:
+    """A register's value as a signed number."""
+    return value - (1 << 64) if value >> 63 else value

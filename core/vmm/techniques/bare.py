@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Final
 
 from ...hart import EXIT_MMIO, EXIT_WFI, HOST_M, Exit
 from ...isa import causes
-from ..csr_file import STIMECMP, HartCsrs
+from ..csr_file import STIMECMP, HartCsrs, field_mask
 from ..exits import HANDLED, ExitHandler, ExitReason, reflected
 from ..sbi import call
 from ..traps import can_wake
 from ..walker import ACCESS_FAULT, LOAD, STORE, SUPERVISOR
-from .hosted import Hosted, delegate
+from .hosted import Hosted, csr_number, delegate, environment_of
 
 if TYPE_CHECKING:
     from ...hart import Hart
@@ -67,6 +67,11 @@ class Bare(Hosted):
         """With Sstc the timer is the hart's own."""
         if self._has_timer:
             self.hart.write_csr(STIMECMP, deadline)
+
+    def set_ad_updating(self, on: bool) -> None:
+        """menvcfg.ADUE."""
+        environment = environment_of(self.vm.config.isa)
+        self.hart.write_csr(csr_number("menvcfg"), environment | (field_mask("menvcfg", "ADUE") if on else 0))
 
     def other_exit(self, exit: Exit) -> None:
         """A device access, or WFI with nothing pending (it has retired)."""

@@ -41,7 +41,7 @@ def counters_of(isa: frozenset[str]) -> int:
 def environment_of(isa: frozenset[str]) -> int:
     """menvcfg and henvcfg for a guest with these extensions: what is open to its S-mode.
 
-    A and D bits are the guest's to set: ADUE stays 0. senvcfg has the fields about instructions at the same places.
+    ADUE stays 0 until the guest asks for it (FWFT). senvcfg has the fields about instructions at the same places.
     """
     gates = field_mask("menvcfg", "CBIE") | field_mask("menvcfg", "CBCFE") if "Zicbom" in isa else 0
     gates |= field_mask("menvcfg", "CBZE") if "Zicboz" in isa else 0
@@ -107,8 +107,12 @@ class Hosted:
     def arm(self, deadline: int) -> None:
         """Nothing to do: the hypervisor keeps the virtual timer, stimecmp included, whose accesses trap."""
 
+    def set_ad_updating(self, on: bool) -> None:
+        """Nothing to do where the guest's tables are not the hart's: the hypervisor walks them."""
+
     def fence(self, gva: int | None, asid: int | None) -> None:
-        """Nothing to do: the hart's own translations follow every store."""
+        """Another vCPU's fence, asked of the SBI; this one's own are the hart's."""
+        self.hart.fence()
 
     def enter_world(self) -> None:
         """Everything the guest must not decide goes to HS-mode, which is us."""

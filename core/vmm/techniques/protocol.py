@@ -51,6 +51,9 @@ class Technique(Protocol):
     def arm(self, deadline: int) -> None:
         """The virtual timer's deadline was set."""
 
+    def set_ad_updating(self, on: bool) -> None:
+        """The guest's page-table walks set A and D from now on, or no longer (Svadu)."""
+
     def take_turn(self) -> None:
         """Called before `run` when another vCPU has run since."""
 

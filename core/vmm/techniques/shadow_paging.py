@@ -54,11 +54,11 @@ class ShadowPaged(Hosted):
         access = ACCESS_OF_FAULT[exit.cause]
         gva = exit.tval
         if access == STORE and manages_block(exit.insn):
-            found = vcpu.walk(gva, LOAD)
+            found = vcpu.translate(gva, LOAD)
             access = LOAD
             cause = None if found.cause is None else AS_STORE[found.cause]
         else:
-            found = vcpu.walk(gva, access)
+            found = vcpu.translate(gva, access)
             cause = found.cause
         if cause is not None:
             self.reflect(cause, gva)

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Final
 
 from ...hart import Exit
 from ...isa import causes
-from ..csr_file import VsCsrs
+from ..csr_file import VsCsrs, field_mask
 from ..exits import HANDLED, ExitHandler, ExitReason
 from ..gstage import GStage
 from ..walker import ACCESS_FAULT, FETCH, LOAD, STORE
-from .hosted import Hosted
+from .hosted import Hosted, csr_number
 from .shadow import VTW, enter_virtual
 
 if TYPE_CHECKING:
@@ -50,6 +50,12 @@ class TwoStage(Hosted):
         """V=1, wfi traps, two stages."""
         super().enter_world()
         enter_virtual(self.hart, self.vm.config.isa, hgatp=self.gstage.hgatp(VMID), hstatus=VTW, hedeleg=_TO_GUEST)
+
+    def set_ad_updating(self, on: bool) -> None:
+        """henvcfg.ADUE, which menvcfg's lets be set; G-stage entries have A and D from the start."""
+        for name, gate in (("menvcfg", field_mask("menvcfg", "ADUE")), ("henvcfg", field_mask("henvcfg", "ADUE"))):
+            old = self.hart.read_csr(csr_number(name))
+            self.hart.write_csr(csr_number(name), old & ~gate | (gate if on else 0))
 
     def handle_guest_page_fault(self, vcpu: Vcpu, exit: Exit) -> bool:
         """The second stage had no answer for a GPA."""
