@@ -67,3 +67,8 @@ IsaOption = Annotated[
     str | None,
     typer.Option(metavar="ISA", help="The guest's extensions: an ISA string, a profile, or changes such as -zihpm."),
 ]
+MachineIsaOption = Annotated[
+    str | None,
+    typer.Option("--isa", metavar="ISA",
+                 help="The harts' extensions: an ISA string, a profile, or changes such as -h-sstc."),
+]

@@ -47,8 +47,8 @@ def become(Hart hart, state):
         if h.has_csr[number]:
             h.csr[number] = csrs.get(number, 0)
     for number in range(h.n_files):
-        delivery, threshold, pending, enabled = state["files"][4 * number:4 * number + 4]
-        file_restore(h, number, delivery, threshold, pending, enabled)
+        file = state["files"][4 * number:4 * number + 4]
+        file_restore(h, number, file[0], file[1], file[2], file[3])
     for number, priority in enumerate(state["priorities"]):
         h.iprio[number // 64][number % 64] = priority
     hart.triggers = [triggers[i:i + 3] for i in range(0, len(triggers), 3)]

@@ -12,6 +12,7 @@ from enum import Enum
 from ..devices.console import ConsoleEnd
 from ..errors import ImageError
 from ..hart import Memory
+from ..isa.extensions import DEFAULT_ISA
 from .loader import Image
 from .machine import Machine, StopReason
 
@@ -81,12 +82,16 @@ class TohostPort:
         return None
 
 
-def run_test(image: Image, *, memory_size: int = DEFAULT_MEMORY, budget: int = DEFAULT_BUDGET) -> TestResult:
-    """Run a test program on a bare machine, in M-mode from its entry, for at most `budget` steps.
+def run_test(
+    image: Image, *, memory_size: int = DEFAULT_MEMORY, budget: int = DEFAULT_BUDGET,
+    isa: frozenset[str] = DEFAULT_ISA,
+) -> TestResult:
+    """Run a test program on a bare machine with the extensions `isa`, in M-mode from its entry, for at most `budget`
+    steps.
 
     Raises ImageError for an image that does not fit or has no `tohost`, ConfigError for memory that cannot be.
     """
-    machine = Machine(memory_size, console=ConsoleEnd())
+    machine = Machine(memory_size, isa=isa, console=ConsoleEnd())
     machine.load(image)
     port = TohostPort(image, machine.memory)
     hart = machine.harts[0]

@@ -1,11 +1,10 @@
 """Runs random guests bare and under the three techniques: `python -m tests.fuzz.three_way --seconds N --seed S`.
 
 The guests are those of tests/vmm/programs.py: kernel and user code with page tables of its own, edited through
-aliases, often
-without a fence. The guest-visible state must be equal at every checkpoint: under the cached shadow policy always,
-and under the
-policy that relies on fences for guests that fence every change. A guest that differs is made small and written to
---folder.
+aliases, often without a fence; code that changes itself, with fence.i or without; floating point; external interrupts
+from a serial port at which something is typed between checkpoints. The guest-visible state must be equal at every
+checkpoint: under the cached shadow policy always, and under the policy that relies on fences for guests that fence
+every change. A guest that differs is made small and written to --folder.
 """
 
 from __future__ import annotations
@@ -15,8 +14,10 @@ import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
+from random import Random
 
 from hartvisor.core.isa.assembler import assemble
+from hartvisor.core.machine.board import CONSOLE
 from hartvisor.core.machine.loader import Image, Segment
 from hartvisor.core.machine.memory_map import MIB
 from hartvisor.core.vmm.compare import COMPARED, difference_of
@@ -31,6 +32,8 @@ from .qemu_shrink import random_seed
 STEPS = 3000
 STRIDES = (1, 7, 50, 250)
 MEMORY = 8 * MIB
+TYPING = 0.1
+"""How often something is typed between two checkpoints."""
 
 
 @dataclass
@@ -73,15 +76,21 @@ def guest_image(lines: list[str], seed: int) -> Image | None:
 
 
 def compare_guest(lines: list[str], seed: int, policy: str, totals: Totals | None = None) -> Mismatch | None:
-    """Run one guest everywhere; the first difference, if any."""
+    """Run one guest everywhere; the first difference, if any. With `totals` it must be a whole one, and is counted."""
     image = guest_image(lines, seed)
+    if image is None and totals is not None:
+        raise ValueError(f"the guest of seed {seed} does not assemble")
     if image is None:
         return None
     techniques = COMPARED if policy == "cached" else ("bare", "deprivileged", "shadow")
     vms = [Vm(VmConfig(technique=technique, memory=MEMORY, policy=policy), image) for technique in techniques]
     stride = STRIDES[seed % len(STRIDES)]
     budget = min(STEPS, 300 * stride)
+    typed = Random(seed)
     while vms[0].steps < budget:
+        if typed.random() < TYPING:
+            for vm in vms:
+                vm.inputs.push(CONSOLE, b"what is typed")
         stops = [vm.run(min(stride, budget - vm.steps)) for vm in vms]
         digests = [digest(vm) for vm in vms]
         if totals is not None:

@@ -1,6 +1,6 @@
 """Random little kernels that do what hypervisors get wrong: tables edited through aliases, SUM and MXR, bad addresses,
-misaligned and atomic accesses, CSRs of every kind, mode switches, interrupts. They need not make sense, only be the
-same everywhere.
+misaligned and atomic accesses, CSRs of every kind, mode switches, interrupts, external ones among them, code that
+changes itself with and without fence.i. They need not make sense, only be the same everywhere.
 
 A program is a page of 4-byte instructions, mapped both for the supervisor (at its physical address) and for the user
 (at USER_CODE). Its trap handler, on a page of its own, folds the trap's facts into s9 and skips the instruction that
@@ -45,6 +45,10 @@ CSRS = ("sscratch", "sepc", "scause", "stval", "sie", "sip", "scounteren", "senv
 WIDTHS = ("b", "h", "w", "d")
 AMOS = ("swap", "add", "xor", "and", "or", "min", "max", "minu", "maxu")
 
+UART = 0x1000_0000
+UART_PRIORITY, UART_ENABLE, CLAIM = 0xC00_0028, 0xC00_2080, 0xC20_1004  # source 10; context 1, which is S-mode's
+SEIE = 0x200
+
 STRAIGHT = [row for row in INSTRUCTIONS if "target" not in row.syntax and (row.expands or row.name) != "jalr"]
 """Every instruction but jumps and branches."""
 
@@ -61,6 +65,7 @@ class Writer:
         self.frames = tuple(frame for frame in FRAMES if not (is_fenced and frame in TABLES))
         self.lines: list[str] = []
         self.labels = 0
+        self.patches: list[str] = []
 
     def text(self, length: int) -> str:
         """The whole guest, with about `length` random actions."""
@@ -69,8 +74,8 @@ class Writer:
             self.random.choices(
                 (self._compute, self._point, self._access, self._atomic, self._edit, self._csr, self._status,
                  self._switch_space, self._fence, self._call, self._enter_user, self._enter_supervisor, self._odd,
-                 self._raw, self._float),
-                (10, 12, 20, 8, 14, 8, 8, 3, 4, 4, 6, 4, 5, 5, 12))[0]()
+                 self._raw, self._float, self._patch, self._external),
+                (10, 12, 20, 8, 14, 8, 8, 3, 4, 4, 6, 4, 5, 5, 12, 8, 5))[0]()
         self._emit("j start")
         return "\n".join([*HANDLER_TEXT, f".org {CODE - HANDLER:#x}", *self.lines])
 
@@ -113,6 +118,11 @@ class Writer:
         for index in range(24):
             self._store_pte(LEAVES + index * 8, self._pte())
         self._store_pte(LEAVES + 0x1F0 * 8, CODE >> 2 | V | R | X | U | A)
+        if self.random.random() < 0.6:
+            self._store_word(UART_PRIORITY, 1)
+            self._store_word(UART_ENABLE, 1 << 10)
+            self._emit(f"li t0, {UART:#x}", f"li t1, {self._pick('1', '1', '3')}", "sb t1, 1(t0)",
+                       f"li t0, {SEIE:#x}", "csrs sie, t0", self._pick("csrsi sstatus, 2", "nop"))
         satp = self.random.choice((SV39 | ROOT >> 12, SV39 | ROOT >> 12, SV48 | ROOT48 >> 12, SV57 | ROOT57 >> 12))
         vector = HANDLER | (self.random.random() < 0.2)  # a few are vectored: interrupts enter in mid-handler
         self._emit(f"li t0, {vector:#x}", "csrw stvec, t0", f"li t0, {satp:#x}", "csrw satp, t0", "start:")
@@ -121,6 +131,9 @@ class Writer:
 
     def _store_pte(self, gpa: int, pte: int) -> None:
         self._emit(f"li t0, {gpa:#x}", f"li t1, {pte:#x}", "sd t1, 0(t0)")
+
+    def _store_word(self, gpa: int, value: int) -> None:
+        self._emit(f"li t0, {gpa:#x}", f"li t1, {value:#x}", "sw t1, 0(t0)")
 
     def _address(self) -> int:
         chance = self.random.random()
@@ -280,6 +293,62 @@ class Writer:
             row = self.random.choice(FLOATS)
             self._emit(f".word {row.match | self.random.getrandbits(32) & ~row.mask:#x}")
 
+    def _patch(self) -> None:
+        """Store an instruction over one that comes soon, or came before: at its own address, or through any alias.
+
+        Where there is a fence.i it may come before the store, after it, or after the changed code: none must matter.
+        """
+        self.labels += 1
+        label = f"patch{self.labels}"
+        self.patches.append(label)
+        place = self._pick(label, label, label, "start", self._pick(*self.patches))
+        new = self._instruction()
+        width, offset = self.random.choice((("w", 0), ("w", 0), ("w", 0), ("h", 0), ("h", 2), ("d", 0), ("d", -4)))
+        if self.random.random() < 0.2:
+            self._emit(f"li s4, {ALIASES + 0x1000 * self.random.randrange(24):#x}", f"la t1, {place}", "li t2, 0xfff",
+                       "and t1, t1, t2", "or t1, t1, s4")
+        else:
+            self._emit(f"la t1, {place}")
+        self._emit(f"li t2, {new | self._instruction() << 32:#x}")
+        if self.random.random() < 0.15:
+            self._emit("fence.i")
+        atomic = self.random.random() < 0.15 and width != "h" and not offset
+        self._emit(f"amoswap.{width} a0, t2, (t1)" if atomic else f"s{width} t2, {offset}(t1)")
+        if self.random.random() < 0.35:
+            self._emit("fence.i")
+        for _ in range(self.random.choice((0, 0, 1, 3))):
+            self._compute()
+        old = assemble(f"addi {self._pick(*REGISTERS)}, zero, {self.random.randrange(-9, 9)}").code
+        self._emit(f"{label}:", f".word {int.from_bytes(old, 'little'):#x}")
+
+    def _instruction(self) -> int:
+        """Four bytes of code: a computation, something that traps, or two compressed instructions."""
+        chance = self.random.random()
+        if chance < 0.6:
+            text = f"{self._pick('addi', 'xori', 'slli')} {self._pick(*REGISTERS)}, {self._pick(*REGISTERS)}, 7"
+        elif chance < 0.85:
+            text = f"c.addi {self._pick(*REGISTERS)}, 5\nc.mv {self._pick(*REGISTERS)}, s9"
+        else:
+            text = self._pick(
+                "ebreak", ".word 0", "csrr a0, sscratch", "sfence.vma", "beq zero, zero, .+8", "rdcycle t0")
+        return int.from_bytes(assemble(text).code, "little")
+
+    def _external(self) -> None:
+        """Let the serial port interrupt by way of the PLIC, look whether it does, or answer it."""
+        kind = self.random.randrange(4)
+        if kind == 0:
+            enables = self.random.choice((1, 1, 2, 3, 0))  # received data, transmitter empty
+            self._emit(f"li s4, {UART:#x}", f"li t2, {enables}", "sb t2, 1(s4)", f"li t2, {SEIE:#x}", "csrs sie, t2")
+        elif kind == 1:
+            self._emit(f"li s4, {UART_PRIORITY:#x}", f"li t2, {self._pick('1', '1', '7', '0')}", "sw t2, 0(s4)",
+                       f"li s4, {UART_ENABLE:#x}", f"li t2, {self._pick('0x400', '0x400', '-1', '0')}", "sw t2, 0(s4)",
+                       f"li t2, {SEIE:#x}", f"{self._pick('csrs', 'csrs', 'csrc')} sie, t2", "csrsi sstatus, 2")
+        elif kind == 2:
+            self._emit(f"li s4, {CLAIM:#x}", "lw t0, 0(s4)", f"li s5, {UART:#x}", "lbu t1, 0(s5)", "sw t0, 0(s4)")
+        else:
+            self._emit("csrr t0, sip", f"li s5, {UART:#x}", f"lbu t1, {self._pick('0', '2', '5')}(s5)",
+                       f"li t2, {SEIE:#x}", "csrs sie, t2", "csrsi sstatus, 2")
+
     def _odd(self) -> None:
         """What traps, what waits, and what must not work."""
         self._emit(self._pick(
@@ -327,7 +396,7 @@ done:
     sret
 interrupt:
     csrci sip, 2
-    li s7, 0x20
+    li s7, 0x220
     csrc sie, s7
     sret
 """.strip().splitlines()

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from hartvisor.core.errors import ConfigError
-from hartvisor.core.isa.extensions import DEFAULT_ISA, EXTENSIONS, parse_isa, without
+from hartvisor.core.isa.extensions import DEFAULT_ISA, EXTENSIONS, close, parse_isa, without
 from hartvisor.core.vmm.compare import COMPARED
 from hartvisor.core.vmm.config import VmConfig
-from hartvisor.core.vmm.guest_isa import GUEST_ISA, HIDING, check_guest_isa
+from hartvisor.core.vmm.guest_isa import GUEST_ISA, HIDING, HOST_ISA, check_guest_isa
 
 from .support import COUNTING_HANDLER, assert_equivalent, start
 
@@ -76,6 +76,20 @@ def test_bare_can_be_built_without_anything() -> None:
 def test_guest_has_nothing_that_lies_beneath_it() -> None:
     with pytest.raises(ConfigError, match="a guest has no H"):
         VmConfig(isa=DEFAULT_ISA)
+
+
+@pytest.mark.parametrize("technique", COMPARED)
+def test_every_extension_is_a_guests_or_is_refused_by_name(technique: str) -> None:
+    """What the machine's hart has is the guest's, or can be (Sstc), or is said to lie beneath it."""
+    assert GUEST_ISA | {"Sstc"} <= HOST_ISA <= DEFAULT_ISA
+    for name in DEFAULT_ISA - GUEST_ISA:
+        more = close(GUEST_ISA | {name})
+        if name == "Sstc":
+            VmConfig(technique=technique, isa=more)
+            continue
+        needed = next(one for one in (name, "H") if one in more and one in HIDING)
+        with pytest.raises(ConfigError, match=rf"a guest has no .*\b{needed}\b"):
+            VmConfig(technique=technique, isa=more)
 
 
 def test_guest_finds_nothing_of_counter_overflows() -> None:

@@ -12,6 +12,7 @@ from rich.console import Console
 from ...core.devices.console import ConsoleEnd
 from ...core.devices.test_finisher import Outcome
 from ...core.errors import ConfigError, OptionError
+from ...core.isa.extensions import DEFAULT_ISA, format_isa, parse_isa
 from ...core.machine.boot import read_boot_files
 from ...core.machine.inputs import Inputs
 from ...core.machine.machine import Machine, Stop, StopReason
@@ -19,7 +20,7 @@ from ...core.machine.tohost import DEFAULT_BUDGET
 from ...guest.debian import debian_folder
 from ..drives import DriveOption, open_drives
 from ..options import check_writable, find_image, parse_number, parse_size, write_json
-from ..parameters import AppendOption, JsonOption
+from ..parameters import AppendOption, JsonOption, MachineIsaOption
 from ..session import run_session, write_all
 from .tohost import run_tests
 
@@ -45,6 +46,7 @@ def machine(
     append: AppendOption = None,
     smp: Annotated[int, typer.Option("--smp", metavar="N", help="Harts, 1 to 8.")] = 1,
     memory: Annotated[str, typer.Option("--memory", metavar="SIZE", help="RAM.")] = "128M",
+    isa: MachineIsaOption = None,
     drive: DriveOption = None,
     budget: Annotated[
         str | None, typer.Option("--budget", metavar="N", help="Stop after N steps, over all harts (5000000, 5M, 2G).")
@@ -66,12 +68,13 @@ def machine(
     check_writable(json)
     size = parse_size(memory, "--memory")
     limit = parse_number(budget, "--budget") if budget is not None else None
+    extensions = DEFAULT_ISA if isa is None else parse_isa(isa)
     if tohost_dir is not None and (bios is not None or tohost):
         raise OptionError("--tohost-dir runs all files of a folder; --bios FILE --tohost runs one: give either")
     if tohost_dir is not None or tohost:
         if tohost_dir is None and bios is None:
             raise OptionError("--tohost: give the test with --bios FILE")
-        run_tests(Path(bios) if bios else None, tohost_dir, memory, size, limit or DEFAULT_BUDGET, json)
+        run_tests(Path(bios) if bios else None, tohost_dir, memory, size, limit or DEFAULT_BUDGET, json, extensions)
         return
     bootargs = append or ""
     if image is not None:
@@ -86,7 +89,7 @@ def machine(
     console = ConsoleEnd(write_all(STDERR if json == "-" else STDOUT))
     devices = open_drives(drive)
     try:
-        built = Machine(size, n_harts=smp, console=console, devices=devices)
+        built = Machine(size, n_harts=smp, isa=extensions, console=console, devices=devices)
     except ConfigError as error:
         raise OptionError(f"--memory {memory} --smp {smp}: {error}") from error
     built.boot(files)
@@ -174,6 +177,7 @@ def summary(running: RunningMachine, has_ended: bool, seconds: float) -> dict[st
         reason, detail = stop.reason.name.lower(), stop.reason.value
     return {
         "memory": built.memory.size,
+        "isa": format_isa(built.harts[0].isa),
         "stop": {"reason": reason, "detail": detail},
         "steps": built.steps,
         "instructions": sum(hart.steps - hart.idle_steps - hart.guest_traps for hart in built.harts),

@@ -18,12 +18,16 @@ from ..options import write_json
 
 
 def run_tests(
-    bios: Path | None, folder: Path | None, memory: str, memory_size: int, budget: int, json: str | None
+    bios: Path | None, folder: Path | None, memory: str, memory_size: int, budget: int, json: str | None,
+    isa: frozenset[str],
 ) -> None:
-    """Run the test `bios`, or all in `folder`; print and write the results. Exit status 1 unless all pass."""
+    """Run the test `bios`, or all in `folder`, on a hart with the extensions `isa`; print and write the results.
+
+    Exit status 1 unless all pass.
+    """
     files = find_tests(folder) if folder is not None else [bios] if bios is not None else []
     try:
-        results = _run_all(files, memory_size, budget, is_folder=folder is not None)
+        results = _run_all(files, memory_size, budget, isa, is_folder=folder is not None)
     except ConfigError as error:
         raise OptionError(f"--memory {memory}: {error}") from error
     write_json(json, {"tests": [as_json(name, result) for name, result in results.items()]})
@@ -52,13 +56,15 @@ def _is_elf(path: Path) -> bool:
         return file.read(len(ELF_MAGIC)) == ELF_MAGIC
 
 
-def _run_all(files: list[Path], memory_size: int, budget: int, *, is_folder: bool) -> dict[str, TestResult]:
+def _run_all(
+    files: list[Path], memory_size: int, budget: int, isa: frozenset[str], *, is_folder: bool
+) -> dict[str, TestResult]:
     """Each file's result by its name. In a folder, a file that is no test has that as its result."""
     results: dict[str, TestResult] = {}
     shown = track(files, "tests", console=Console(stderr=True), transient=True) if is_folder else files
     for file in shown:
         try:
-            result = run_test(load_image(file), memory_size=memory_size, budget=budget)
+            result = run_test(load_image(file), memory_size=memory_size, budget=budget, isa=isa)
         except ImageError as error:
             if not is_folder:
                 raise
