@@ -126,11 +126,9 @@ cdef class Hart:
             h.x[h.mmio_rd] = extended(value & (EVERY_BIT >> (64 - 8 * h.mmio_size)), kind)
             if kind & FLOATING:
                 float_dirty(h)
-        h.pc += h.mmio_length
-        h.steps += 1
-        self.clock_moved()
+        self.retire(h.mmio_length)
 
-    def retire(self, u64 length=4):
+    cpdef retire(self, u64 length=4):
         self.state.pc += length
         self.state.steps += 1
         self.clock_moved()
@@ -139,8 +137,7 @@ cdef class Hart:
         self.pc = pc
         self.state.reservation = EVERY_BIT
         self.state.guest_traps += is_trap
-        self.state.steps += 1
-        self.clock_moved()
+        self.retire(0)
 
     def fault_mmio(self):
         cdef HartState* h = self.state
