@@ -20,6 +20,7 @@ from .commands.compare import compare
 from .commands.disasm import disasm
 from .commands.images import app as images
 from .commands.machine import machine
+from .commands.replay import replay
 from .commands.run import run
 
 EXIT_MISTAKE = 2
@@ -41,6 +42,7 @@ app = typer.Typer(
 app.command("run")(run)
 app.command("compare")(compare)
 app.command("machine")(machine)
+app.command("replay")(replay)
 app.add_typer(images, name="images")
 app.command("disasm")(disasm)
 app.command("asm")(asm)

@@ -20,7 +20,7 @@ from ..machine.inputs import Inputs
 from .snapshots import Snapshot, Snapshots
 from .snapshots import Subject as Saveable
 
-INTERVAL: Final = 0.05
+INTERVAL: Final = 0.03
 """Seconds of the host's CPU between checkpoints."""
 
 MEMORY_LIMIT: Final = 1 << 30
@@ -156,17 +156,19 @@ class Timeline:
         if self._since >= self._interval:
             self._mark()
 
-    def _mark(self, *, is_pinned: bool = False) -> None:
-        """A checkpoint here, unless there is one near ahead."""
+    def _mark(self, *, is_pinned: bool = False, is_wanted: bool = False) -> Checkpoint:
+        """A checkpoint here; unless there is one near ahead, and none is wanted just here. The last at or before."""
         index = bisect_right(self.checkpoints, self.step, key=lambda each: each.step)
         behind = self.checkpoints[index - 1]
         spent = behind.spent + self._since
-        if index < len(self.checkpoints) and self.checkpoints[index].spent - spent < self._interval / 2:
-            return
-        self.checkpoints.insert(
-            index, Checkpoint(self._snapshots.take(), self._inputs.position, spent, is_pinned))
+        is_near = index < len(self.checkpoints) and self.checkpoints[index].spent - spent < self._interval / 2
+        if (is_near and not is_pinned and not is_wanted) or (behind.step == self.step and not is_pinned):
+            return behind
+        made = Checkpoint(self._snapshots.take(), self._inputs.position, spent, is_pinned)
+        self.checkpoints.insert(index, made)
         self._since = 0.0
         self._thin()
+        return made
 
     def _thin(self) -> None:
         """Forget the checkpoints that help least, until the rest fit."""
@@ -229,15 +231,21 @@ class Timeline:
         while self.step > self.start and self.subject.active_steps == active:
             high = self.step
             self._restore(self._behind(high - 1))
-        low = self.step             # fewer at low, as many at high
-        while high - low > 1:
-            middle = (low + high) // 2
-            self.goto(middle)
+        # Fewer at low, as many at high. A checkpoint at each new low makes every try half as long as the one before.
+        low, stones = self._behind(self.step), []
+        while high - low.step > 1:
+            self.goto((low.step + high) // 2)
             if self.subject.active_steps == active:
-                high = middle
+                high = self.step
+                self._restore(low)
             else:
-                low = middle
-        self.goto(low)
+                low = self._mark(is_wanted=True)
+                stones.append(low)
+        self._restore(low)
+        for stone in stones:
+            if stone is not low and stone in self.checkpoints:
+                self.checkpoints.remove(stone)
+                self._snapshots.forget(stone.snapshot)
 
     def reverse_continue(self) -> Any:
         """Go back to where something that others set last stopped the guest before now: at a breakpoint, or before the
