@@ -143,7 +143,7 @@ cdef int gstage(HartState* h, Context* c, u64 gpa, int checked, int access, int 
     cdef u64 envcfg = h.csr[CSR_MENVCFG], reserved = reserved_bits(h, envcfg)
     cdef u64 table, place, pte = 0, index_mask = form.root_mask, missing
     cdef int level = form.levels - 1
-    cdef bint mxr = (c.mode & CTX_MXR) != 0
+    cdef bint mxr = why == EXPLICIT and (c.mode & CTX_MXR) != 0     # it is about explicit loads
     if mode == MODE_BARE:
         hpa[0] = gpa
         return 0

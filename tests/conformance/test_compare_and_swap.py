@@ -73,11 +73,18 @@ def test_misaligned_is_a_store_exception(name: str, size: int) -> None:
     assert (trap.cause, trap.tval) == (causes.STORE_ADDRESS_MISALIGNED, DATA + size // 2)
 
 
+TW = VTW = 1 << 21
+
+
 @pytest.mark.parametrize("name", ["wrs.nto", "wrs.sto"])
-def test_waiting_ends_at_once_whatever_tw_and_vtw_say(name: str) -> None:
+@pytest.mark.parametrize(("mstatus", "hstatus"), [(0, 0), (TW, 0), (0, VTW), (TW, VTW)])
+@pytest.mark.parametrize("is_reserved", [False, True])
+def test_waiting_ends_at_once_whatever_tw_and_vtw_say(name: str, mstatus: int, hstatus: int, is_reserved: bool) -> None:
+    """A stall may end for any reason; ours has no length that TW or VTW could find too long (Zawrs)."""
     for mode in MODES:
         bench = Bench(name, mode=mode)
-        bench["mstatus"] = bench["mstatus"] | 1 << 21
-        bench["hstatus"] = bench["hstatus"] | 1 << 21
+        bench["mstatus"], bench["hstatus"] = bench["mstatus"] | mstatus, bench["hstatus"] | hstatus
+        bench.hart.reservation = DATA if is_reserved else -1
         bench.hart.run(1)
         assert (bench.hart.pc, bench.hart.guest_traps, bench.hart.waiting) == (CODE + 4, 0, False)
+        assert bench.hart.reservation == (DATA if is_reserved else -1)

@@ -139,14 +139,15 @@ class TestTwoStageTranslation:
             guest.host.map(table - OFFSET, table, flags | V | U | A | D)
             assert guest.bench.hart.translate(DATA_GVA, access)[1] == fault
 
-    def test_hs_modes_mxr_lets_entries_be_read_from_executable_pages(self) -> None:
-        guest = Guest("nop")
-        table = guest.own.entry(DATA_GVA) & ~0xFFF
-        guest.host.map(table - OFFSET, table, X | V | U | A | D)
-        guest.bench["vsstatus"] = MXR
-        assert guest.bench.hart.translate(DATA_GVA, LOAD)[1] == 21
-        guest.bench["mstatus"] = MXR
-        assert guest.bench.hart.translate(DATA_GVA, LOAD)[1] == 0
+    @pytest.mark.parametrize(("mxr", "vmxr"), [(0, MXR), (MXR, 0), (MXR, MXR)])
+    def test_no_mxr_lets_entries_be_read_from_executable_pages(self, mxr: int, vmxr: int) -> None:
+        """MXR is about explicit loads ("Two-Stage Address Translation"); reading an entry is an implicit one."""
+        for access, fault in ((FETCH, 20), (LOAD, 21), (STORE, 23)):
+            guest = Guest("nop")
+            table = guest.own.entry(DATA_GVA) & ~0xFFF
+            guest.host.map(table - OFFSET, table, X | V | U | A | D)
+            guest.bench["mstatus"], guest.bench["vsstatus"] = mxr, vmxr
+            assert guest.bench.hart.translate(DATA_GVA, access)[1] == fault
 
     @pytest.mark.parametrize(("bare", "expected"), [("vsatp", OFFSET + DATA_GVA), ("hgatp", None), ("both", None)])
     def test_either_stage_can_be_bare(self, bare: str, expected: int | None) -> None:

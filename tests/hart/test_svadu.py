@@ -140,11 +140,34 @@ class TestSvaduInTwoStages:
         assert (trap.cause, bench["htval"]) == (23, 0x9000 >> 2)
         assert bench.memory.load(host, 8) & 0xC0 == 0
 
-    @pytest.mark.parametrize(("source", "cause"), [("ld x5, (x6)", 21), ("sd x5, (x6)", 23)])
-    def test_an_update_that_the_g_stage_forbids_reports_a_write_of_an_entry(self, source: str, cause: int) -> None:
-        """Checked as a store, reported as the original access, with pseudo-instruction 0x3020 and the entry's GPA."""
-        bench, own, _, _ = self.guest(source, R | W | V, ALL, R | V | A, ADUE, ADUE)
+    @pytest.mark.parametrize(("source", "cause"), [
+        ("jr x6", 20), ("ld x5, (x6)", 21), ("lr.d x5, (x6)", 21), ("fld f5, (x6)", 21), ("sd x5, (x6)", 23),
+        ("amoor.d x5, x5, (x6)", 23)])
+    @pytest.mark.parametrize("target", ["HS", "M"])
+    def test_an_update_that_the_g_stage_forbids_reports_a_write_of_an_entry(
+        self, source: str, cause: int, target: str
+    ) -> None:
+        """Checked as a store, reported as the original access, with pseudo-instruction 0x3020 and the entry's GPA
+        (H, "Guest Physical Address Translation", "Transformed Instruction or Pseudoinstruction")."""
+        bench, own, _, _ = self.guest(source, R | W | X | V, ALL, R | V | A, ADUE, ADUE)
+        bench["mstatus"], bench["vsstatus"] = 3 << 13, 3 << 13
+        if target == "M":
+            bench["medeleg"] = 0
+        if cause == 20:
+            bench.hart.run(1)
+        trap = bench.trap()
+        assert (trap.mode, trap.cause, trap.tval) == (target, cause, 0x2000)
+        names = ("htinst", "htval") if target == "HS" else ("mtinst", "mtval2")
+        assert tuple(bench[name] for name in names) == (0x3020, own - RAM >> 2)
+        assert bench.memory.load(own, 8) & 0xC0 == 0
+
+    @pytest.mark.parametrize(("source", "cause"), [("hlv.d x5, (x6)", 21), ("hlvx.wu x5, (x6)", 21),
+                                                   ("hsv.d x5, (x6)", 23)])
+    def test_and_so_it_does_when_a_hypervisor_accesses_its_guest(self, source: str, cause: int) -> None:
+        bench, own, _, _ = self.guest("nop", R | W | X | V, ALL, R | V | A, ADUE, ADUE)
+        bench.put(source, RAM + 0x1000)
+        bench.enter("HS")
+        bench.hart.pc, bench["hstatus"] = RAM + 0x1000, 1 << 8
         trap = bench.trap()
         assert (trap.mode, trap.cause, trap.tval) == ("HS", cause, 0x2000)
         assert (bench["htinst"], bench["htval"]) == (0x3020, own - RAM >> 2)
-        assert bench.memory.load(own, 8) & 0xC0 == 0

@@ -104,7 +104,7 @@ class Walker:
         place, pte, level = self._find(self.hgatp, gpa, access, 11, fault, self._read, self.second)
         if "U" not in _flags(pte):
             raise fault
-        due = self._check(pte, level, wanted, wanted, self.mxr, fault, self.second)
+        due = self._check(pte, level, wanted, wanted, self.mxr and not tinst, fault, self.second)  # explicit loads only
         if due:
             self.store_pte(place, pte | due)
         return _join(pte, level, gpa)
