@@ -59,7 +59,7 @@ cdef u8* block_place(HartState* h, Op* ip, i64 left, u64 gate, int access) noexc
 cdef SLOW manage_block(HartState* h, Op* ip, i64 left, u64 gate) noexcept nogil:
     """CBO.INVAL, CLEAN, FLUSH: allowed where a load is (store permission implies that of loads)."""
     if block_place(h, ip, left, gate, LOAD) != NULL:
-        advance(h, ip, left)
+        accessed(h, ip, left, False)
 
 
 cdef void op_cbo_inval(HartState* h, Op* ip, i64 left) noexcept nogil:
@@ -75,6 +75,7 @@ cdef void op_cbo_flush(HartState* h, Op* ip, i64 left) noexcept nogil:
 cdef SLOW zero_block(HartState* h, Op* ip, i64 left) noexcept nogil:
     cdef u8* place = block_place(h, ip, left, SENVCFG_CBZE, STORE)
     if place != NULL:
+        watch(h, h.mem.base + <u64>(place - h.mem.ram), CACHE_BLOCK, STORES)
         memset(place, 0, CACHE_BLOCK)
         atomic_stored(h, ip, left, h.mem.base + <u64>(place - h.mem.ram), CACHE_BLOCK)
 

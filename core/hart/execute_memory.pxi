@@ -67,13 +67,15 @@ cdef SLOW load_slow(HartState* h, Op* ip, i64 left, u64 va, int kind, Context* c
     if not in_ram(h.mem, hpa, first):
         device_access(h, ip, left, va, hpa, kind, False, 0)
         return
+    watch(h, hpa, first, LOADS)
     memcpy(&value, host(h.mem, hpa), first)
     if first < size:
+        watch(h, second, size - first, LOADS)
         memcpy(<u8*>&value + first, host(h.mem, second), size - first)
     h.x[ip.rd] = extended(value, kind)
     if kind & FLOATING:
         float_dirty(h)
-    advance(h, ip, left)
+    accessed(h, ip, left, False)
 
 
 cdef SLOW store_slow(HartState* h, Op* ip, i64 left, u64 va, int kind, Context* c) noexcept nogil:
@@ -87,17 +89,16 @@ cdef SLOW store_slow(HartState* h, Op* ip, i64 left, u64 va, int kind, Context* 
     if not in_ram(h.mem, hpa, first):
         device_access(h, ip, left, va, hpa, kind, True, value)
         return
+    watch(h, hpa, first, STORES)
     memcpy(host(h.mem, hpa), &value, first)
     others_stored(h, hpa, first)
     dropped = stored(h.mem, hpa, first)
     if first < size:
+        watch(h, second, size - first, STORES)
         memcpy(host(h.mem, second), <u8*>&value + first, size - first)
         others_stored(h, second, size - first)
         dropped |= stored(h.mem, second, size - first)
-    if dropped:
-        stop_after(h, ip, left)         # what comes next may have been dropped
-    else:
-        advance(h, ip, left)
+    accessed(h, ip, left, dropped)          # what comes next may have been dropped
 
 
 cdef inline void others_stored(HartState* h, u64 hpa, u64 size) noexcept nogil:
@@ -245,15 +246,14 @@ cdef u8* atomic_place(HartState* h, Op* ip, i64 left, u64 size, int access, u64*
     if cause:
         fault(h, ip, left, <u64>cause, va)
         return NULL
+    if acts & TDATA1_LOAD:
+        watch(h, hpa[0], size, LOADS if access == LOAD else LOADS | STORES)
     return host(h.mem, hpa[0])
 
 
 cdef void atomic_stored(HartState* h, Op* ip, i64 left, u64 hpa, u64 size) noexcept nogil:
     others_stored(h, hpa, size)
-    if stored(h.mem, hpa, size):
-        stop_after(h, ip, left)
-    else:
-        advance(h, ip, left)
+    accessed(h, ip, left, stored(h.mem, hpa, size))
 
 
 cdef inline u64 combined(int operation, i64 old, i64 operand) noexcept nogil:
@@ -353,7 +353,7 @@ cdef void op_lr_w(HartState* h, Op* ip, i64 left) noexcept nogil:
     if place != NULL:
         h.x[ip.rd] = <u64><i64>(<i32*>place)[0]
         h.reservation = hpa
-        advance(h, ip, left)
+        accessed(h, ip, left, False)
 
 cdef void op_lr_d(HartState* h, Op* ip, i64 left) noexcept nogil:
     cdef u64 hpa = 0
@@ -361,7 +361,7 @@ cdef void op_lr_d(HartState* h, Op* ip, i64 left) noexcept nogil:
     if place != NULL:
         h.x[ip.rd] = (<u64*>place)[0]
         h.reservation = hpa
-        advance(h, ip, left)
+        accessed(h, ip, left, False)
 
 cdef inline void store_conditional(HartState* h, Op* ip, i64 left, u64 size) noexcept nogil:
     """SC faults as a store does, reservation or none; it succeeds only at the very address of the LR."""
@@ -374,8 +374,9 @@ cdef inline void store_conditional(HartState* h, Op* ip, i64 left, u64 size) noe
     h.reservation = EVERY_BIT
     h.x[ip.rd] = reserved != hpa
     if reserved != hpa:
-        advance(h, ip, left)
+        accessed(h, ip, left, False)
         return
+    watch(h, hpa, size, STORES)
     memcpy(place, &value, size)
     atomic_stored(h, ip, left, hpa, size)
 

@@ -29,6 +29,22 @@ class Memory:
 
         log: 0 to 7; each is taken on its own, by one who wants to know. Raises ValueError for any other.
         """
+    watchpoints: tuple[tuple[int, int, int], ...]
+    """(hpa, length, kinds) of each, kinds of WATCH_LOADS | WATCH_STORES; settable with any iterable of such.
+
+    An access that touches one is done, and then the run ends with EXIT_WATCHPOINT before the next step. Setting A or D
+    in a page-table entry is a store; what a walk reads is no load, nor is a fetch. Stores through this class count too:
+    such a hit waits until it is taken, or the next run ends with it before it took a step. Setting forgets a hit.
+    """
+    def take_hit(self) -> Exit | None:
+        """The hit that waits, as an EXIT_WATCHPOINT; it waits no more. None if there is none.
+
+        Its `steps` is 0, or, if a hart left the step before its end (for a device access, or a trap to a hosted mode),
+        its clock before that step: the run should end when it shows more.
+        """
+    def access(self, hpa: int, size: int, kinds: int, hart: int, pc: int, step: int) -> None:
+        """A host is about to do this access for a hart, in its instruction at pc, before which its clock shows `step`:
+        if it is watched, a hit waits."""
     def page(self, hpa: int) -> memoryview:
         """A read-only view of the 4 KiB frame that holds hpa, without a copy (for hashing)."""
 
@@ -38,15 +54,18 @@ class Exit:
     reason: int  # EXIT_*
     cause: int   # EXIT_TRAP: CAUSE_* (exceptions) or interrupt number; is_interrupt tells which
     is_interrupt: bool
-    pc: int      # virtual address of the instruction that trapped (or of the next one to execute)
+    pc: int      # virtual address of the instruction that trapped (or of the next one to execute); EXIT_WATCHPOINT: of
+                 # the one that did the access (0 if none did)
     tval: int    # what xtval would hold: faulting gva, or instruction bits, or 0
     gpa: int     # guest-page faults: the full faulting GPA (htval is gpa >> 2), else 0
     tinst: int   # htinst/mtinst as the manual defines them
     insn: int    # bits of the trapping instruction (16 or 32), 0 where it could not be fetched
-    address: int # EXIT_MMIO: physical address
-    size: int    # EXIT_MMIO: bytes
-    is_store: bool  # EXIT_MMIO
-    value: int   # EXIT_MMIO stores: zero-extended data
+    address: int # EXIT_MMIO: physical address; EXIT_WATCHPOINT: the first of the bytes accessed that are watched
+    size: int    # EXIT_MMIO, EXIT_WATCHPOINT: bytes
+    is_store: bool  # EXIT_MMIO, EXIT_WATCHPOINT (an AMO is a store where stores are watched)
+    value: int   # EXIT_MMIO stores: zero-extended data; EXIT_WATCHPOINT: what the bytes (at most 8) hold now
+    before: int  # EXIT_WATCHPOINT: what they held before the access
+    hart: int    # EXIT_WATCHPOINT: mhartid of the hart that did the access, -1 if something else did
     steps: int   # the hart's step clock at the exit
     target: int  # EXIT_TRAP: privilege the trap went to: 3 = M, 1 = HS/S
 
@@ -56,6 +75,16 @@ EXIT_MMIO: int         # a physical access outside RAM; finish it with complete_
 EXIT_WFI: int          # WFI retired, and nothing can wake this hart but outside input
 EXIT_IDLE: int         # WFI retired, and the next run() sleeps towards a timer (see reports_idle)
 EXIT_BREAKPOINT: int   # pc is in the host's breakpoint set, nothing executed there yet
+EXIT_WATCHPOINT: int   # a watched range of memory was accessed (see Memory.watchpoints)
+EXIT_CHANGED: int      # what Hart.until names has changed, by the step just taken
+
+WATCH_LOADS: int       # bit: what a watchpoint looks for
+WATCH_STORES: int
+UNTIL_GPR: int         # what Hart.until names
+UNTIL_FPR: int
+UNTIL_CSR: int
+UNTIL_MODE: int        # privilege, V
+UNTIL_STEP: int        # the clock without what was slept: run() stops after one step that is not sleep
 
 HOST_M: int            # bit: M-mode is played by Python; traps to it are exits
 HOST_HS: int           # bit: HS-mode is played by Python
@@ -146,7 +175,7 @@ class Hart:
     # --- the whole state
     def save(self) -> HartState:
         """Everything that decides what the hart does next, by name; not its caches, its counts, or what its host set
-        (breakpoints, reports_idle). Raises ValueError where a device access or an exception still waits."""
+        (breakpoints, until, reports_idle). Raises ValueError where a device access or an exception still waits."""
     def restore(self, state: HartState) -> None:
         """Become the hart that `save` saw: one with the same extensions and hosted modes. Raises ValueError."""
     # --- looking without side effects
@@ -155,6 +184,9 @@ class Hart:
     def translate(self, va: int, access: int) -> tuple[int, int]:
         """(hpa, 0) or (0, cause), as the present mode's access (0 fetch, 1 load, 2 store) would find; no count."""
     breakpoints: frozenset[int]   # virtual addresses; settable with any iterable of ints
+    until: tuple[int, int] | None
+    """(UNTIL_*, number of the GPR, FPR or CSR, else 0): a run ends after the step that makes it differ from what it was
+    at the run's start. Settable; raises ValueError or KeyError for what the hart has not."""
     # --- counts (settable to 0)
     tlb_misses: int
     walks: int            # page-table walks done

@@ -1,11 +1,5 @@
 # The hart as Python sees it.
 
-EXIT_BUDGET = REASON_BUDGET
-EXIT_TRAP = REASON_TRAP
-EXIT_MMIO = REASON_MMIO
-EXIT_WFI = REASON_WFI
-EXIT_BREAKPOINT = REASON_BREAKPOINT
-EXIT_IDLE = REASON_IDLE
 HOST_M = HOST_M_BIT
 HOST_HS = HOST_HS_BIT
 DEFAULT_STEPS_PER_TICK = 10
@@ -415,13 +409,15 @@ cdef class Hart:
 
     @breakpoints.setter
     def breakpoints(self, addresses):
-        chosen = sorted(set(addresses))
-        if len(chosen) > MAX_BREAKPOINTS:
-            raise ValueError(f"at most {MAX_BREAKPOINTS} breakpoints, not {len(chosen)}")
-        for i, address in enumerate(chosen):
-            self.state.breakpoints[i] = address
-        self.state.n_breakpoints = len(chosen)
-        hart_flush(self.state)      # no jump-cache entry may lead past one
+        set_breakpoints(self, addresses)
+
+    @property
+    def until(self):
+        return (self.state.until_kind, self.state.until_number) if self.state.until_kind else None
+
+    @until.setter
+    def until(self, wanted):
+        set_until(self, wanted)
 
     # ------------------------------------------------------------ counts
 

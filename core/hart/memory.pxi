@@ -56,6 +56,7 @@ cdef class Memory:
         free(mem.pte_used)
         free(mem.pt_frames)
         free(mem.hash)
+        free(mem.watches)
         if mem.ram != NULL:
             munmap(mem.ram, mem.size)
 
@@ -87,12 +88,15 @@ cdef class Memory:
         cdef u64 length = <u64>view.shape[0]
         cdef u8* place = self.at(hpa, length)
         if length:
+            watch_outside(&self.state, hpa, length)
             memcpy(place, &view[0], length)
             stored_outside(&self.state, hpa, length)
 
     def fill_zero(self, hpa, length):
-        memset(self.at(hpa, length), 0, length)
+        cdef u8* place = self.at(hpa, length)
         if length:
+            watch_outside(&self.state, hpa, length)
+            memset(place, 0, length)
             stored_outside(&self.state, hpa, length)
 
     def load(self, hpa, u64 size):
@@ -109,6 +113,7 @@ cdef class Memory:
         if size > 8 or offset > self.state.size - size:
             self.at(hpa, size)
             raise ValueError(f"stores are of 1 to 8 bytes, not {size}")
+        watch_outside(&self.state, hpa, size)
         memcpy(self.state.ram + offset, &value, size)
         stored_outside(&self.state, hpa, size)
 
@@ -116,6 +121,31 @@ cdef class Memory:
         self.at(hpa, 1)
         first = (hpa - self.state.base) & ~0xFFF
         return memoryview(self)[first:first + PAGE_SIZE]
+
+    @property
+    def watchpoints(self):
+        return watches_of(&self.state)
+
+    @watchpoints.setter
+    def watchpoints(self, ranges):
+        set_watches(self, ranges)
+
+    def access(self, hpa, u64 size, int kinds, i64 hart, u64 pc, u64 step):
+        self.at(hpa, size)
+        if self.state.n_watches and not self.state.hit.waits:
+            hit_note(&self.state, hpa, size, kinds, hart)
+            self.state.hit.pc = pc
+            self.state.hit.step = step
+            self.state.hit.is_placed = True
+
+    def take_hit(self):
+        cdef Exit found = None
+        if self.state.hit.waits:
+            found = Exit.__new__(Exit)
+            found.reason = REASON_WATCHPOINT
+            found.steps = self.state.hit.step
+            exit_hit(found, &self.state)
+        return found
 
     def take_dirty(self, hpa, length, int log=0):
         cdef u64 frame, first, last

@@ -56,7 +56,14 @@ cdef int run_loop(HartState* h) noexcept nogil:
     float_update(h)
     h.irq_check = True              # an interrupt that its host left pending is told again
     h.link_from = NULL
+    if h.until_kind:
+        h.until_before = until_value(h)
     while True:
+        if h.event == EVENT_NONE:
+            if h.mem.hit.waits:
+                return REASON_WATCHPOINT
+            if h.until_kind and until_value(h) != h.until_before:
+                return REASON_CHANGED
         if h.timers_moved:
             h.timers_moved = False
             set_stop(h, steps_now(h))
@@ -70,11 +77,13 @@ cdef int run_loop(HartState* h) noexcept nogil:
             continue
         if h.event == EVENT_TRAP:
             h.link_from = NULL
+            hit_placed_here(h)
             if take_trap(h):
                 return REASON_TRAP
             continue
         elif h.event == EVENT_MMIO:
             h.event = EVENT_NONE
+            hit_placed_here(h)
             return REASON_MMIO
         if h.waiting:
             h.link_from = NULL
@@ -93,8 +102,9 @@ cdef int run_loop(HartState* h) noexcept nogil:
         b = block_find(h, steps_here(h))
         if b == NULL:
             continue
-        if <i64>b.n > h.left:
+        if <i64>b.n > h.left or h.mem.hit.waits:       # a fetch that set A is the next instruction's own
             h.link_from = NULL
+            hit_place(h, h.pc)
             b = block_find(h, True)
             if b == NULL:
                 continue

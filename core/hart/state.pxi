@@ -65,6 +65,10 @@ cdef enum:                      # frame flags: the frame feeds a cache, so store
     FRAME_RESERVED = 4          # a hart that is not running holds a reservation in it
     FRAME_FEEDS = 7
     FRAME_WCACHED = 8           # some translation cache holds a write tag for it
+    FRAME_STORES_WATCHED = 16   # a watchpoint of the host's looks for stores to it,
+    FRAME_LOADS_WATCHED = 32    # or for loads
+    FRAME_WATCHED = 48
+    FRAME_NO_WRITE_TAG = 23     # it feeds a cache, or is watched for stores
 
 cdef enum:                      # what brought the run loop out of the handlers
     EVENT_NONE = 0
@@ -80,6 +84,8 @@ cdef enum:                      # reasons of Hart.run's Exit
     REASON_BREAKPOINT = 4
     REASON_NONE = 5
     REASON_IDLE = 6
+    REASON_WATCHPOINT = 7
+    REASON_CHANGED = 8
 
 cdef enum:
     HOST_M_BIT = 1
@@ -245,6 +251,9 @@ cdef struct HartState:
     u64 breakpoints[MAX_BREAKPOINTS]
     u64 reported_pc             # the last breakpoint reported, and when: going on from there runs past it
     u64 reported_step
+    int until_kind              # the run ends when what these say has another value than
+    u64 until_number
+    u64 until_before            # at its start: see watch.pxi
     # one-instruction block for exact stops
     Block scratch
     Op scratch_ops[2]
@@ -259,6 +268,22 @@ cdef struct HartState:
     u64 n_files                 # M's, S's and the guests' interrupt files; 0 without an IMSIC
     InterruptFile files[2 + GUEST_FILES]
     u8 iprio[2][64]             # priority numbers of interrupts that M-mode (0) and S-mode (1) take
+
+cdef struct Watch:              # a range of RAM that the host watches
+    u64 first
+    u64 last
+    int kinds                   # LOADS, STORES
+
+cdef struct Hit:                # the first access to a watched range since the host was told of one
+    bint waits                  # for the host to be told
+    bint is_placed              # pc is known
+    bint is_store
+    i64 hart                    # that did it; -1: none
+    u64 pc
+    u64 step                    # before the step that it belongs to, if the hart left that before its end; else 0
+    u64 address                 # of the bytes that are watched
+    u64 size
+    u64 before                  # what they held, the first 8 of them
 
 cdef struct MemState:
     u8* ram
@@ -277,3 +302,6 @@ cdef struct MemState:
     char* chunks[ARENA_CHUNKS]
     int n_chunks
     u64 chunk_used
+    Watch* watches
+    int n_watches
+    Hit hit

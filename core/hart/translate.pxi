@@ -18,9 +18,9 @@ cdef void tlb_fill(HartState* h, Context* c, u64 va, u64 hpa, int access) noexce
     if h.watching and page_watched(h, page, TDATA1_LOAD | TDATA1_STORE):
         perms &= PTE_X
     e.addend = <u64>host(mem, hpa & ~<u64>OFFSET_MASK) - page
-    e.rtag = page if perms & PTE_R else EVERY_BIT
+    e.rtag = page if perms & PTE_R and not mem.flags[frame] & FRAME_LOADS_WATCHED else EVERY_BIT
     e.xtag = page if perms & PTE_X else EVERY_BIT
-    if perms & PTE_W and not mem.flags[frame] & FRAME_FEEDS and (access == STORE or mem.dirty[frame] == EVERY_LOG):
+    if perms & PTE_W and not mem.flags[frame] & FRAME_NO_WRITE_TAG and (access == STORE or mem.dirty[frame] == EVERY_LOG):
         e.wtag = page
         mem.flags[frame] |= FRAME_WCACHED
         mem.dirty[frame] = EVERY_LOG

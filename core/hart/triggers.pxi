@@ -146,8 +146,8 @@ cdef bint break_on_fetch(HartState* h) noexcept nogil:
 
 
 cdef inline bint steps_here(HartState* h) noexcept nogil:
-    """Whether code at pc must run one instruction at a time, for a breakpoint of the host's or a trigger."""
-    return h.n_breakpoints != 0 or (h.breaking and page_watched(h, h.pc & ~<u64>OFFSET_MASK, TDATA1_EXECUTE))
+    """Whether code at pc must run one instruction at a time, for something of the host's or a trigger."""
+    return breaks_in_page(h) or h.until_kind != UNTIL_NOTHING or (h.breaking and page_watched(h, h.pc & ~<u64>OFFSET_MASK, TDATA1_EXECUTE))
 
 
 # ---------------------------------------------------------------- the CSRs

@@ -124,6 +124,7 @@ cdef bint set_bits(HartState* h, u64 hpa, u64 pte, bint* uniform) noexcept nogil
         return False
     if h.looking:
         return True
+    watch(h, hpa, PTE_SIZE, STORES)
     (<u64*>host(h.mem, hpa))[0] = pte
     h.mem.dirty[frame] = EVERY_LOG
     others_stored(h, hpa, PTE_SIZE)

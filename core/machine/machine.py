@@ -6,7 +6,7 @@ to M-mode. Virtual machines are not built of this class but of the same parts, b
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from functools import partial
@@ -19,7 +19,19 @@ from ..devices.test_finisher import Finish
 from ..devices.virtio.device import VirtioDevice
 from ..devices.virtio.ram import SharedRam
 from ..errors import ConfigError
-from ..hart import EXIT_BREAKPOINT, EXIT_IDLE, EXIT_MMIO, EXIT_TRAP, EXIT_WFI, HOST_M, Exit, Hart, HartState, Memory
+from ..hart import (
+    EXIT_BREAKPOINT,
+    EXIT_IDLE,
+    EXIT_MMIO,
+    EXIT_TRAP,
+    EXIT_WATCHPOINT,
+    EXIT_WFI,
+    HOST_M,
+    Exit,
+    Hart,
+    HartState,
+    Memory,
+)
 from ..isa.causes import MEI, MSI, SEI
 from ..isa.extensions import DEFAULT_ISA
 from .board import CONSOLE, QUIET_TICKS, Board
@@ -39,6 +51,7 @@ from .memory_map import (
     device_tree_region,
 )
 from .paged import Paged, RamPages
+from .watching import Hit, Range, Until, make_hit, register_value
 
 DEFAULT_STEPS_PER_TICK = 10
 #: Steps that a hart takes before the next has its turn. Part of what a machine of several harts computes: never
@@ -59,15 +72,19 @@ class StopReason(Enum):
     FINISHED = "powered off, or asked for a reset"
     ASLEEP = "asleep: no timer armed and no input"
     BREAKPOINT = "a breakpoint"
+    WATCHPOINT = "an access to what is watched"
+    CHANGED = "what was waited for has changed"
 
 
 @dataclass(frozen=True)
 class Stop:
-    """The end of one `Machine.run`. hart: the index of the hart that had its turn; exit: what it returned last."""
+    """The end of one `Machine.run`. hart: the index of the hart that it is about, or that had its turn; exit: what that
+    returned last. hit: what a watchpoint saw."""
 
     reason: StopReason
     hart: int
     exit: Exit | None = None
+    hit: Hit | None = None
 
 
 @dataclass(frozen=True)
@@ -141,6 +158,8 @@ class Machine:
             for hart in self.harts:
                 hart.reports_idle = QUIET_TICKS * steps_per_tick
         self.steps_per_tick = steps_per_tick
+        self._until: Until | None = None
+        self._is_watched = False
         self._turn = 0
         self._turn_end = self._quantum = QUANTUM if n_harts > 1 else U64
         self._has_worked = [True] * n_harts  # whether each hart took a step in its last turn
@@ -195,6 +214,7 @@ class Machine:
         nothing.
         """
         left = budget
+        before = self._until_value()
         while self.finish is None:
             hart = self.harts[self._turn]
             limit = min(left, self._turn_end - hart.steps)
@@ -203,17 +223,21 @@ class Machine:
                     return Stop(StopReason.BUDGET, self._turn)
                 self._pass_turn()
                 continue
-            before = hart.steps
+            steps = hart.steps
             exit_ = hart.run(limit)
             if exit_.reason == EXIT_MMIO:
                 self._access(hart, exit_)
-            if hart.steps != before:
+            if hart.steps != steps:
                 self._has_worked[self._turn] = True
-                left -= hart.steps - before
+                left -= hart.steps - steps
             if exit_.reason == EXIT_TRAP:
                 return Stop(StopReason.TRAP, self._turn, exit_)
             if exit_.reason == EXIT_BREAKPOINT:
                 return Stop(StopReason.BREAKPOINT, self._turn, exit_)
+            if self._is_watched and (hart.steps != steps or exit_.reason == EXIT_WATCHPOINT):
+                stop = self._find_stop(exit_, before)
+                if stop is not None:
+                    return stop
             if exit_.reason == EXIT_IDLE:
                 self._offer_input()
             elif exit_.reason == EXIT_WFI and not self._offer_input():
@@ -264,6 +288,68 @@ class Machine:
         hart.idle_steps += steps
         return steps
 
+    # --- what the host stops it for
+
+    @property
+    def breakpoints(self) -> frozenset[int]:
+        """Virtual addresses at which any hart stops, before the instruction; settable with any iterable."""
+        return self.harts[0].breakpoints
+
+    @breakpoints.setter
+    def breakpoints(self, addresses: Iterable[int]) -> None:
+        chosen = frozenset(addresses)
+        for hart in self.harts:
+            hart.breakpoints = chosen
+
+    @property
+    def watchpoints(self) -> tuple[Range, ...]:
+        """Ranges of RAM an access to which ends a run once its step is done, whoever does it.
+
+        Settable with any iterable; raises ConfigError for what is not RAM.
+        """
+        return self.memory.watchpoints
+
+    @watchpoints.setter
+    def watchpoints(self, ranges: Iterable[Range]) -> None:
+        chosen = tuple(ranges)
+        for hpa, length, _ in chosen:
+            if length < 1 or not self.memory.contains(hpa, length):
+                raise ConfigError(f"a watchpoint of {length} bytes at {hpa:#x}: that is not RAM")
+        self.memory.watchpoints = chosen
+        self._is_watched = bool(chosen) or self._until is not None
+
+    @property
+    def until(self) -> Until | None:
+        """The register of a hart whose change ends a run, after the step that made it. Settable; raises ConfigError
+        for what that hart has not."""
+        return self._until
+
+    @until.setter
+    def until(self, until: Until | None) -> None:
+        for hart in self.harts:
+            hart.until = None
+        if until is not None:
+            try:
+                self.harts[until.hart].until = until.kind, until.number
+            except (KeyError, ValueError) as error:
+                raise ConfigError(str(error.args[0])) from error
+        self._until = until
+        self._is_watched = bool(self.watchpoints) or until is not None
+
+    def _until_value(self) -> int:
+        until = self._until
+        return 0 if until is None else register_value(self.harts[until.hart], until.kind, until.number)
+
+    def _find_stop(self, exit_: Exit, before: int) -> Stop | None:
+        """Whether the step just taken, or what a device did in it, is what the host waits for."""
+        seen = exit_ if exit_.reason == EXIT_WATCHPOINT else self.memory.take_hit()
+        if seen is not None:
+            hit = make_hit(seen, seen.address)
+            return Stop(StopReason.WATCHPOINT, self._turn if hit.hart is None else hit.hart, exit_, hit)
+        if self._until is not None and self._until_value() != before:
+            return Stop(StopReason.CHANGED, self._until.hart, exit_)
+        return None
+
     # --- the whole state
 
     @property
@@ -280,6 +366,7 @@ class Machine:
         """Become what `save` saw, on a machine with the same harts and devices; the pages are put back before."""
         self._turn, self._turn_end, self.finish = state.turn, state.turn_end, state.finish
         self._has_worked = list(state.has_worked)
+        self.memory.take_hit()  # the pages put back are no news
         self.board.restore(state.board)
         for hart, saved in zip(self.harts, state.harts, strict=True):
             hart.restore(saved)

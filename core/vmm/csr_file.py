@@ -48,6 +48,11 @@ SSTATUS_MXR: Final = field_mask("sstatus", "MXR")
 SSTATUS_FS: Final = field_mask("sstatus", "FS")
 SSTATUS_SD: Final = field_mask("sstatus", "SD")
 FCSR: Final = BY_NAME["fcsr"].number
+FLOAT_CSRS: Final = (BY_NAME["fflags"].number, BY_NAME["frm"].number, FCSR)
+"""The hart's own under every technique."""
+
+N_COUNTERS: Final = 32
+"""cycle, time, instret and the hpmcounters have numbers in a row."""
 
 GUEST_CSRS: Final = (SSTATUS, SIE, STVEC, SCOUNTEREN, SENVCFG, SSCRATCH, SEPC, SCAUSE, STVAL, SIP, SATP)
 """The S-mode CSRs a guest sees, all of them state. (cycle, time and instret follow from the step counts.)"""
@@ -72,6 +77,9 @@ class Csrs(Protocol):
 
     def set_pending(self, interrupt: int, level: bool) -> None:
         """Set or clear SSI, STI or SEI in sip, as the platform does."""
+
+    def on_hart(self, number: int) -> int | None:
+        """The hart's CSR that this one is, or is part of; None for one that only the hypervisor changes."""
 
 
 class CsrFile:
@@ -131,6 +139,10 @@ class CsrFile:
         bit = 1 << interrupt
         self.values[SIP] = self.values[SIP] & ~bit | (bit if level else 0)
 
+    def on_hart(self, number: int) -> int | None:
+        """Only the floating-point state is kept by the hart."""
+        return number if number in FLOAT_CSRS or (number == SSTATUS and self._has_float) else None
+
 
 class HartCsrs:
     """The hart's own supervisor CSRs, for a guest that runs bare."""
@@ -154,6 +166,10 @@ class HartCsrs:
             return
         bit = 1 << interrupt
         self._hart.write_csr(self._mip, self._hart.read_csr(self._mip) & ~(1 << SEI) & ~bit | (bit if level else 0))
+
+    def on_hart(self, number: int) -> int | None:
+        """Itself."""
+        return number
 
 
 _TWINS: Final = {number: BY_NAME[twin].number if (twin := BY_NAME[name].vs_twin) else number
@@ -184,3 +200,7 @@ class VsCsrs:
         """Drive the VS-level interrupt's bit in hvip: numbers 2, 6, 10 stand for the guest's 1, 5, 9."""
         bit = 1 << interrupt + 1
         self._hart.write_csr(self._hvip, self._hart.read_csr(self._hvip) & ~bit | (bit if level else 0))
+
+    def on_hart(self, number: int) -> int | None:
+        """The twin."""
+        return _TWINS.get(number, number)

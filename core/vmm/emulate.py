@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from ..hart import WATCH_LOADS, WATCH_STORES
 from ..isa.causes import (
     LOAD_ACCESS_FAULT,
     LOAD_ADDRESS_MISALIGNED,
@@ -198,6 +199,8 @@ def _store(vcpu: Vcpu, pieces: list[Piece], value: int) -> bool:
 def _store_ram(vcpu: Vcpu, gpa: int, length: int, value: int) -> None:
     """The vCPU's own store, which leaves its reservation alone [5]."""
     hart, ram = vcpu.hart, vcpu.vm.ram
+    if vcpu.vm.watcher is not None:
+        vcpu.vm.watcher.access(vcpu, gpa, length, WATCH_STORES)
     reservation = hart.reservation
     if length in (1, 2, 4, 8):
         ram.store(gpa, length, value)
@@ -210,6 +213,8 @@ def _atomic(vcpu: Vcpu, instruction: Decoded, op: MemoryOp, gpa: int) -> None:
     """LR, SC or AMO on RAM at an aligned GPA."""
     hart, ram = vcpu.hart, vcpu.vm.ram
     size = op.size
+    if vcpu.vm.watcher is not None and op.kind != "sc":
+        vcpu.vm.watcher.access(vcpu, gpa, size, WATCH_LOADS if op.kind == "lr" else WATCH_LOADS | WATCH_STORES)
     if op.kind == "lr":
         hart.write_gpr(instruction.rd, _signed(ram.load(gpa, size), size))
         hart.reservation = ram.hpa(gpa)

@@ -26,6 +26,7 @@ class GuestMemory:
 
     observers: told of every store that the guest's own instructions did not make on the hart; a shadow pager listens
     here.
+    on_new_frame: called with each gfn that gets a frame.
     Addresses outside the RAM raise KeyError: ask `contains` first.
     """
 
@@ -34,6 +35,7 @@ class GuestMemory:
         self.base = base
         self.size = size
         self.observers: list[WriteObserver] = []
+        self.on_new_frame: Callable[[int], None] | None = None
         self._frames = frames
         self._hpa: dict[int, int] = {}
         self._gfn: dict[int, int] = {}
@@ -53,6 +55,8 @@ class GuestMemory:
             hpa = self._frames.allocate("guest")
             self._hpa[gfn] = hpa
             self._gfn[hpa] = gfn
+            if self.on_new_frame is not None:
+                self.on_new_frame(gfn)
         return hpa
 
     def hpa(self, gpa: int) -> int:
@@ -81,10 +85,6 @@ class GuestMemory:
     def page(self, gfn: int) -> bytes:
         """The 4096 bytes at `gfn`."""
         return bytes(self.memory.page(self._hpa[gfn])) if gfn in self._hpa else bytes(PAGE_SIZE)
-
-    def written(self) -> list[int]:
-        """The gfns that have a frame."""
-        return sorted(self.mapped())
 
     def read_page(self, number: int) -> bytes | None:
         """As `page`; None if it is all zeros."""

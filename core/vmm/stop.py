@@ -6,6 +6,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..isa.causes import INTERRUPT_BIT, describe
+from ..machine.watching import Hit
 from .csr_file import SCAUSE, SEPC, STVEC
 from .walker import FETCH, SUPERVISOR
 
@@ -21,14 +22,21 @@ class StopReason(Enum):
     ASLEEP = "asleep"  # in WFI or stopped, and nothing in the machine can wake it; console input might
     GUEST_FAULT = "guest-fault"  # in a trap loop that it can never leave
     BREAKPOINT = "breakpoint"
+    WATCHPOINT = "watchpoint"  # a watched range was accessed, by the step just taken
+    CHANGED = "changed"  # and what the run was to go on until the change of is another
 
 
 class Stop(NamedTuple):
-    """reason, a line of detail for people, and the vCPU's clock (total steps) at the stop."""
+    """reason, a line of detail for people, and the VM's clock (total steps) at the stop.
+
+    vcpu: the index of the one that it is about, or whose turn it is. hit: what a watchpoint saw.
+    """
 
     reason: StopReason
     detail: str
     steps: int
+    vcpu: int = 0
+    hit: Hit | None = None
 
 
 def explain_trap_loop(vcpu: Vcpu) -> str | None:

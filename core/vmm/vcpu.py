@@ -5,9 +5,22 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from ..hart import Hart
+from ..hart import WATCH_STORES, Hart
 from ..isa.paging import PTE_SIZE, must_be_zero
-from .csr_file import FCSR, GUEST_CSRS, SATP, SIP, SSTATUS, SSTATUS_MXR, SSTATUS_SUM, Csrs
+from .csr_file import (
+    CYCLE,
+    FCSR,
+    FLOAT_CSRS,
+    GUEST_CSRS,
+    N_COUNTERS,
+    SATP,
+    SIP,
+    SSTATUS,
+    SSTATUS_MXR,
+    SSTATUS_SUM,
+    STIMECMP,
+    Csrs,
+)
 from .exits import N_REASONS
 from .pmu import AT_RESET, Pmu
 from .state import NEVER, GuestState
@@ -99,6 +112,18 @@ class Vcpu:
         self.locked_features = frozenset()
         self.pmu.load(AT_RESET)
 
+    def read_csr(self, number: int) -> int:
+        """Any CSR of the guest's, as it would read it if it might. Raises KeyError for one that it has not."""
+        if CYCLE <= number < CYCLE + N_COUNTERS:
+            return self.read_counter(number)
+        if number == STIMECMP and "Sstc" in self.vm.config.isa:
+            return self.hart.read_csr(number) if self.technique.name == "bare" else self.deadline
+        if number in FLOAT_CSRS and self._has_float:
+            return self.hart.read_csr(number)
+        if number not in GUEST_CSRS:  # the hart may have more
+            raise KeyError(number)
+        return self.csrs.read(number)
+
     # --- the guest's view of memory
 
     def walk(self, gva: int, access: int) -> Walk:
@@ -115,6 +140,8 @@ class Vcpu:
             return found
         pte_gpa, pte = found.levels[-1]
         reservation = self.hart.reservation
+        if self.vm.watcher is not None:
+            self.vm.watcher.access(self, pte_gpa, PTE_SIZE, WATCH_STORES)
         self.vm.ram.store(pte_gpa, PTE_SIZE, pte | found.missing)
         self.hart.reservation = reservation  # the store is its own
         return mark_used(found)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Final
 
@@ -22,6 +22,7 @@ from ..machine.loader import Image, place
 from ..machine.machine import QUANTUM
 from ..machine.memory_map import RAM_BASE, device_tree_region
 from ..machine.paged import Paged
+from ..machine.watching import Range, Until
 from .config import VmConfig
 from .csr_file import GUEST_CSRS, SIE
 from .digest import MemoryDigest
@@ -35,6 +36,7 @@ from .stop import Stop, StopReason, explain_trap_loop
 from .traps import can_wake
 from .vcpu import Vcpu
 from .walker import SUPERVISOR
+from .watcher import Watcher
 
 LOOK_INTERVAL: Final = 1 << 16
 """Steps between two looks at whether the guest is caught in a trap loop; looks come at multiples of it, whatever the
@@ -52,6 +54,7 @@ class Vm:
     ram: guest memory by GPA. frames: the machine's frames. board, bus, console: its devices. inputs: the way to them
     from outside. vcpus: the guest's harts, each on one of the machine's harts.
     memory_digest: kept up to date by `digest`, once it was asked for.
+    watcher: there while watchpoints are set, or the VM is to stop at a change.
     needs_attention: set by handlers when the run loop has something to look at; the technique then returns to it.
     """
 
@@ -79,6 +82,7 @@ class Vm:
         self.memory_digest: MemoryDigest | None = None
         self._power_off: str | None = None
         self._at_breakpoint = False
+        self.watcher: Watcher | None = None
         # On QEMU's virt, each hart has two PLIC contexts: M-mode's, which no guest has, and S-mode's.
         contexts = [line for index in range(config.vcpus) for line in (None, partial(self._set_external, index))]
         self.board = Board(contexts, self.console, self._finish, SharedRam(self.ram, self._break_reservations))
@@ -135,6 +139,8 @@ class Vm:
         """Become what `save` saw, in a VM with as many vCPUs and the same devices; the pages are put back before."""
         self._turn, self._turn_end, self._power_off = state.turn, state.turn_end, state.power_off
         self._at_breakpoint = False
+        if self.watcher is not None:
+            self.watcher.forget()
         for vcpu, saved in zip(self.vcpus, state.vcpus, strict=True):
             vcpu.load(saved)
         self.board.restore(state.board)
@@ -169,6 +175,48 @@ class Vm:
     def is_off(self) -> bool:
         """Whether the guest has powered off."""
         return self._power_off is not None
+
+    # --- what the host stops it for
+
+    @property
+    def breakpoints(self) -> frozenset[int]:
+        """Guest virtual addresses at which any vCPU stops, before the instruction; settable with any iterable."""
+        return self.harts[0].breakpoints
+
+    @breakpoints.setter
+    def breakpoints(self, addresses: Iterable[int]) -> None:
+        chosen = frozenset(addresses)
+        for hart in self.harts:
+            hart.breakpoints = chosen
+
+    @property
+    def watchpoints(self) -> tuple[Range, ...]:
+        """Ranges of guest RAM, by GPA, an access to which ends a run once its step is done, whoever does it.
+
+        Settable with any iterable; raises ConfigError for what is not RAM.
+        """
+        return self.watcher.watchpoints if self.watcher is not None else ()
+
+    @watchpoints.setter
+    def watchpoints(self, ranges: Iterable[Range]) -> None:
+        watcher = self.watcher or Watcher(self)
+        watcher.watchpoints = tuple(ranges)
+        self._keep(watcher)
+
+    @property
+    def until(self) -> Until | None:
+        """The register of a vCPU whose change ends a run, after the step that made it. Settable; raises ConfigError for
+        what the guest has not."""
+        return self.watcher.until if self.watcher is not None else None
+
+    @until.setter
+    def until(self, until: Until | None) -> None:
+        watcher = self.watcher or Watcher(self)
+        watcher.until = until
+        self._keep(watcher)
+
+    def _keep(self, watcher: Watcher) -> None:
+        self.watcher = watcher if watcher.watchpoints or watcher.until is not None else None
 
     # --- what handlers and devices call
 
@@ -216,6 +264,8 @@ class Vm:
         if budget < 0:
             raise ConfigError(f"a budget of {budget} steps: it must not be negative")
         end = self.steps + budget
+        if self.watcher is not None:
+            self.watcher.start()
         while True:
             vcpu = self.vcpus[self._turn]
             steps = vcpu.hart.steps
@@ -286,7 +336,11 @@ class Vm:
             return Stop(StopReason.POWER_OFF, self._power_off, self.steps)
         if self._at_breakpoint:
             self._at_breakpoint = False
-            return Stop(StopReason.BREAKPOINT, f"breakpoint at {vcpu.hart.pc:#x}", self.steps)
+            return Stop(StopReason.BREAKPOINT, f"breakpoint at {vcpu.hart.pc:#x}", self.steps, vcpu.index)
+        if self.watcher is not None:
+            found = self.watcher.find_stop(vcpu)
+            if found is not None:
+                return found
         if (steps >= end or not steps % LOOK_INTERVAL) and not vcpu.is_stopped:
             loop = explain_trap_loop(vcpu)
             if loop is not None:

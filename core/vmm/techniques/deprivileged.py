@@ -37,6 +37,7 @@ class Deprivileged(ShadowPaged):
     """S-mode that only believes it is."""
 
     name = "deprivileged"
+    mode_is_harts = False
 
     def __init__(self, vm: Vm, hart: Hart, peer: Technique | None = None) -> None:
         super().__init__(vm, hart, peer)

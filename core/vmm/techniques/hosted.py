@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from ...hart import EXIT_BREAKPOINT, EXIT_BUDGET, EXIT_TRAP, HOST_HS, HOST_M, Exit, Hart
+from ...hart import EXIT_BREAKPOINT, EXIT_BUDGET, EXIT_TRAP, EXIT_WATCHPOINT, HOST_HS, HOST_M, Exit, Hart
 from ...isa import causes
 from ...isa.csrs import BY_NAME
 from ..csr_file import field_mask
@@ -71,6 +71,7 @@ class Hosted:
     has_h = True
     hosts = HOST_M | HOST_HS
     owns_frames = True
+    mode_is_harts = True
     pager_stats: PagerStats | None = None
     csrs: Csrs
 
@@ -128,7 +129,7 @@ class Hosted:
     def run(self, limit: int) -> None:
         """Enter the guest, handle its exit, and again, until `limit` steps or the VM needs attention."""
         hart, vm, vcpu, handlers = self.hart, self.vm, self.vcpu, self.handlers
-        run, before_entry = hart.run, self.before_entry
+        run, before_entry = hart.run, self.before_entry if vm.watcher is None else self._look_before_entry
         while not vm.needs_attention:
             left = limit - hart.steps
             if left <= 0:
@@ -146,10 +147,21 @@ class Hosted:
             else:
                 self.other_exit(exit)
 
+    def _look_before_entry(self) -> bool:
+        """As before_entry, while the host watches: it may be that the last step, or our own work, is what it wants."""
+        watcher = self.vm.watcher
+        if watcher is not None and watcher.has_found():
+            self.vm.needs_attention = True
+            return False
+        return self.before_entry()
+
     def other_exit(self, exit: Exit) -> None:
-        """An exit that is no trap: a breakpoint of the host's."""
+        """An exit that is no trap: a breakpoint or watchpoint of the host's. (A change is seen before the next
+        entry.)"""
         if exit.reason == EXIT_BREAKPOINT:
             self.vm.stop_at_breakpoint()
+        elif exit.reason == EXIT_WATCHPOINT and self.vm.watcher is not None:
+            self.vm.watcher.note(exit)
 
     def reflect(self, cause: int, tval: int) -> None:
         """Deliver an exception that is the guest's own. What H calls virtual is illegal to a guest that knows no H."""

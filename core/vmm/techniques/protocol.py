@@ -19,14 +19,15 @@ class Technique(Protocol):
     comes from the machine's frames on demand (else guest RAM is the machine's RAM, each GPA its own HPA).
     hart: the one that runs the vCPU. peer: the technique of the VM's first vCPU, with which the others share the tables
     that translate guest-physical addresses.
-    csrs: the guest's S-mode CSRs. mode: the guest's privilege mode. pager_stats: what shadow paging cost, None without
-    it.
+    csrs: the guest's S-mode CSRs. mode: the guest's privilege mode. mode_is_harts: it is the hart's too.
+    pager_stats: what shadow paging cost, None without it.
     """
 
     name: str
     has_h: bool
     hosts: int
     owns_frames: bool
+    mode_is_harts: bool
 
     def __init__(self, vm: Vm, hart: Hart, peer: Technique | None = None) -> None: ...
 

@@ -59,6 +59,10 @@ class ShadowCsrs(VsCsrs):
             self.satp = value
             self.is_stale = True
 
+    def on_hart(self, number: int) -> int | None:
+        """The twin; but satp is ours."""
+        return None if number == SATP else super().on_hart(number)
+
 
 class Shadow(ShadowPaged):
     """VS-mode on shadow tables."""
