@@ -18,6 +18,7 @@ class DirtyLog(IntEnum):
     SNAPSHOT = 1
     MIGRATION = 2
     VIEW = 3
+    STORE = 4
 
 
 class Paged(Protocol):
@@ -25,6 +26,9 @@ class Paged(Protocol):
 
     def take_dirty(self, log: DirtyLog) -> list[int]:
         """The pages that may have been stored to since this log was taken last, or since the start."""
+
+    def written(self) -> list[int]:
+        """Every page that may be other than at first."""
 
     def read_page(self, number: int) -> bytes | None:
         """A page's contents."""
@@ -43,6 +47,11 @@ class RamPages:
         """Frames, ascending."""
         memory = self._memory
         return [hpa >> PAGE_SHIFT for hpa in memory.take_dirty(memory.base, memory.size, log)]
+
+    def written(self) -> list[int]:
+        """Every frame."""
+        memory = self._memory
+        return list(range(memory.base >> PAGE_SHIFT, memory.base + memory.size >> PAGE_SHIFT))
 
     def read_page(self, number: int) -> bytes | None:
         """A frame; None if it is all zeros."""

@@ -191,7 +191,7 @@ def difference_of(one: Vm, other: Vm) -> dict[str, tuple[str, str]]:
     0x80201000"."""
     digest(one)
     digest(other)
-    mine, theirs = visible_state(one), visible_state(other)
+    mine, theirs = visible_state(one.save()), visible_state(other.save())
     fields = {name: (mine[name], theirs[name]) for name in mine if mine[name] != theirs.get(name)}
     assert one.memory_digest is not None and other.memory_digest is not None
     pages, their_pages = one.memory_digest.pages, other.memory_digest.pages

@@ -11,10 +11,12 @@ import hashlib
 from typing import TYPE_CHECKING, Final
 
 from ..isa.paging import PAGE_SHIFT
+from ..machine.board import CONSOLE
 from ..machine.paged import ZERO_PAGE, DirtyLog
 from .csr_file import CSR_NAMES
 
 if TYPE_CHECKING:
+    from .state import VmState
     from .vm import Vm
 
 _DIGEST_SIZE: Final = 16
@@ -50,30 +52,30 @@ class MemoryDigest:
         return self._sum
 
 
-def visible_state(vm: Vm) -> dict[str, str]:
+def visible_state(state: VmState) -> dict[str, str]:
     """Everything in the digest but RAM, by name, in words: what a report of a difference prints."""
     fields: dict[str, str] = {}
-    for vcpu in vm.vcpus:
-        state = vcpu.save()
-        prefix = f"hart{vcpu.index}."
-        fields[prefix + "pc"] = f"{state.pc:#x}"
-        fields[prefix + "mode"] = "S" if state.mode else "U"
-        for index, value in enumerate(state.gprs):
-            fields[f"{prefix}x{index}"] = f"{value:#x}"
-        for index, value in enumerate(state.fprs):
-            fields[f"{prefix}f{index}"] = f"{value:#x}"
-        fields[prefix + "fcsr"] = f"{state.fcsr:#x}"
-        for number, value in sorted(state.csrs.items()):
+    for index, vcpu in enumerate(state.vcpus):
+        prefix = f"hart{index}."
+        fields[prefix + "pc"] = f"{vcpu.pc:#x}"
+        fields[prefix + "mode"] = "S" if vcpu.mode else "U"
+        for number, value in enumerate(vcpu.gprs):
+            fields[f"{prefix}x{number}"] = f"{value:#x}"
+        for number, value in enumerate(vcpu.fprs):
+            fields[f"{prefix}f{number}"] = f"{value:#x}"
+        fields[prefix + "fcsr"] = f"{vcpu.fcsr:#x}"
+        for number, value in sorted(vcpu.csrs.items()):
             fields[prefix + CSR_NAMES[number]] = f"{value:#x}"
         for name in ("steps", "idle_steps", "guest_traps", "deadline", "reservation", "is_waiting", "is_stopped",
                      "is_suspended", "updates_ad", "pmu"):
-            fields[prefix + name] = str(getattr(state, name))
-        fields[prefix + "locked_features"] = str(sorted(state.locked_features))
-    for region, device in vm.bus.slots:
-        for name, saved in sorted(device.save().items()):
-            fields[f"{region.name}.{name}"] = saved.hex() if isinstance(saved, bytes) else f"{saved:#x}"
-    fields["console.typed"] = bytes(vm.console.save()["typed"]).hex()
-    fields["power"] = "off" if vm.is_off else "on"
+            fields[prefix + name] = str(getattr(vcpu, name))
+        fields[prefix + "locked_features"] = str(sorted(vcpu.locked_features))
+    for device, saved in state.board.items():
+        for name, part in sorted(saved.items()):
+            # Of the console the guest sees what waits for it, not what its user has yet to be asked for.
+            if device != CONSOLE or name == "typed":
+                fields[f"{device}.{name}"] = part.hex() if isinstance(part, bytes) else f"{part:#x}"
+    fields["power"] = "on" if state.power_off is None else "off"
     return fields
 
 
@@ -82,6 +84,6 @@ def digest(vm: Vm) -> str:
     if vm.memory_digest is None:
         vm.memory_digest = MemoryDigest(vm)
     ram = vm.memory_digest.update()
-    text = "\n".join(f"{name}={value}" for name, value in visible_state(vm).items())
+    text = "\n".join(f"{name}={value}" for name, value in visible_state(vm.save()).items())
     whole = hashlib.blake2b(text.encode() + ram.to_bytes(_DIGEST_SIZE, "little"), digest_size=_DIGEST_SIZE)
     return whole.hexdigest()

@@ -86,6 +86,10 @@ class GuestMemory:
         """The 4096 bytes at `gfn`."""
         return bytes(self.memory.page(self._hpa[gfn])) if gfn in self._hpa else bytes(PAGE_SIZE)
 
+    def written(self) -> list[int]:
+        """The gfns that have a frame."""
+        return sorted(self.mapped())
+
     def read_page(self, number: int) -> bytes | None:
         """As `page`; None if it is all zeros."""
         page = self.page(number)

@@ -180,6 +180,10 @@ class MemoryDisk:
         self._dirty[log] = set()
         return sorted(dirty)
 
+    def written(self) -> list[int]:
+        """The pages written here."""
+        return sorted(self._pages)
+
     def read_page(self, number: int) -> bytes | None:
         """A page written here, PAGE bytes but for the disk's last; None for one that is the base's."""
         return self._pages.get(number)
