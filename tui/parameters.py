@@ -48,6 +48,7 @@ AppendOption = Annotated[
 BudgetOption = Annotated[
     str | None, typer.Option("--budget", metavar="N", help="Stop after exactly N steps (5000000, 5M, 2G).")
 ]
+SmpOption = Annotated[int, typer.Option("--smp", metavar="N", help="vCPUs, 1 to 4.")]
 PolicyOption = Annotated[
     PolicyName,
     typer.Option(

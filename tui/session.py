@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from typing import Protocol
+from collections.abc import Callable, Sequence
+from typing import Generic, Protocol, TypeVar
 
 from ..core.devices.console import ConsoleEnd
+from ..core.hart import Hart
 from ..core.machine.board import CONSOLE
 from ..core.machine.inputs import Inputs
 from .terminal import Keyboard, Pipe, raw_terminal
@@ -21,11 +22,23 @@ MAX_NAP = 0.05
 """Seconds that a guest asleep on a terminal makes us sleep at a time."""
 
 
-class Guest(Protocol):
+class End(Protocol):
+    """How a run ended. is_over: for another reason than its budget. is_asleep: only input can wake the guest."""
+
+    @property
+    def is_over(self) -> bool: ...
+
+    @property
+    def is_asleep(self) -> bool: ...
+
+
+EndT = TypeVar("EndT", bound=End, covariant=True)
+
+
+class Subject(Protocol[EndT]):
     """What runs: a VM, or the bare machine.
 
-    console: its serial port's far end. inputs: the way to it that is logged. steps: its clock. idle_ticks: time it has
-    slept, in ticks of the timebase.
+    console: its serial port's far end. inputs: the way to it that is logged. steps: its clock.
     """
 
     @property
@@ -38,18 +51,46 @@ class Guest(Protocol):
     def steps(self) -> int: ...
 
     @property
-    def idle_ticks(self) -> int: ...
+    def harts(self) -> Sequence[Hart]: ...
+
+    @property
+    def steps_per_tick(self) -> int: ...
+
+    def run(self, budget: int) -> EndT:
+        """Run for `budget` steps, or less."""
+
+
+class Guest(Generic[EndT]):
+    """A subject in a session. stop: how its last run ended."""
+
+    def __init__(self, subject: Subject[EndT]) -> None:
+        self.subject = subject
+        self.console, self.inputs = subject.console, subject.inputs
+        self.stop: EndT | None = None
+
+    @property
+    def steps(self) -> int:
+        """The subject's clock."""
+        return self.subject.steps
+
+    @property
+    def idle_ticks(self) -> int:
+        """What the hart that slept least has slept, in ticks of the timebase: so long, all did."""
+        return min(hart.idle_steps for hart in self.subject.harts) // self.subject.steps_per_tick
 
     def run(self, budget: int) -> None:
-        """Run for `budget` steps, or until is_over."""
+        """Run on."""
+        self.stop = self.subject.run(budget)
 
     @property
     def is_over(self) -> bool:
         """Whether the last run ended for a reason other than its budget."""
+        return self.stop is not None and self.stop.is_over
 
     @property
     def is_asleep(self) -> bool:
         """Whether that reason is that only input can wake the guest."""
+        return self.stop is not None and self.stop.is_asleep
 
 
 def write_all(descriptor: int) -> Callable[[bytes], None]:
@@ -62,16 +103,16 @@ def write_all(descriptor: int) -> Callable[[bytes], None]:
     return write
 
 
-def run_session(guest: Guest, limit: int | None) -> bool:
+def run_session(guest: Guest[End], limit: int | None) -> bool:
     """Run to the guest's end, or to `limit` steps; False if the user quit (ctrl-a x) before."""
     return _run_on_terminal(guest, limit) if os.isatty(STDIN) else _run_on_pipe(guest, limit)
 
 
-def _slice(guest: Guest, limit: int | None) -> int:
+def _slice(guest: Guest[End], limit: int | None) -> int:
     return SLICE if limit is None else min(SLICE, limit - guest.steps)
 
 
-def _run_on_pipe(guest: Guest, limit: int | None) -> bool:
+def _run_on_pipe(guest: Guest[End], limit: int | None) -> bool:
     """With piped input, of which a guest that asks for it, or sleeps for want of it, gets some."""
     guest.console.refill = guest.inputs.pulling(CONSOLE, Pipe(STDIN).read)
     while limit is None or guest.steps < limit:
@@ -81,7 +122,7 @@ def _run_on_pipe(guest: Guest, limit: int | None) -> bool:
     return True
 
 
-def _run_on_terminal(guest: Guest, limit: int | None) -> bool:
+def _run_on_terminal(guest: Guest[End], limit: int | None) -> bool:
     """With the user at the keyboard."""
     with raw_terminal(STDIN) as keyboard:
         while limit is None or guest.steps < limit:
@@ -100,7 +141,7 @@ def _run_on_terminal(guest: Guest, limit: int | None) -> bool:
     return True
 
 
-def _wait_for_key(guest: Guest, keyboard: Keyboard) -> bool:
+def _wait_for_key(guest: Guest[End], keyboard: Keyboard) -> bool:
     """The guest sleeps until something is typed; False if that is ctrl-a x."""
     while not keyboard.wants_quit:
         data = keyboard.read(1.0)

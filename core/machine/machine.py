@@ -86,6 +86,16 @@ class Stop:
     exit: Exit | None = None
     hit: Hit | None = None
 
+    @property
+    def is_over(self) -> bool:
+        """Whether it stopped for another reason than the budget."""
+        return self.reason is not StopReason.BUDGET
+
+    @property
+    def is_asleep(self) -> bool:
+        """Whether only input can wake it."""
+        return self.reason is StopReason.ASLEEP
+
 
 @dataclass(frozen=True)
 class MachineState:

@@ -56,11 +56,12 @@ class Run:
 @dataclass
 class Difference:
     """The first difference found: between which techniques, at or before which step, and in what (name: (one,
-    other))."""
+    other)). vcpus: those whose own state differs, by index."""
 
     techniques: tuple[str, str]
     step: int
     fields: dict[str, tuple[str, str]]
+    vcpus: list[int] = field(default_factory=list)
 
 
 @dataclass
@@ -135,21 +136,23 @@ def _run(image: Image, config: VmConfig, budget: int | None, checkpoint_steps: i
         if stop.reason is not StopReason.BUDGET or vm.steps == budget:
             break
     seconds = time.process_time() - before
-    vcpu = vm.vcpus[0]
-    return Run(technique, stop, digests, seconds, written.hexdigest(), labelled(vcpu.exits), _facts(vm))
+    return Run(technique, stop, digests, seconds, written.hexdigest(), labelled(vm.exits), _facts(vm))
 
 
 def _facts(vm: Vm) -> dict[str, Any]:
-    """Counts beside the exits: the hart's walks, the clock's parts, and what shadow paging cost."""
-    vcpu, hart = vm.vcpus[0], vm.hart
-    page_faults = sum(vcpu.exits[reason] for reason in _PAGE_FAULTS)
-    stats = vcpu.technique.pager_stats
+    """Counts beside the exits: the harts' walks, the clock's parts, and what shadow paging cost; of all vCPUs together,
+    and some of each."""
+    harts, exits = vm.harts, vm.exits
+    stats = vm.vcpus[0].technique.pager_stats
     return {
-        "walk_reads": hart.walk_reads, "walks": hart.walks, "tlb_misses": hart.tlb_misses,
-        "instructions": vm.instructions,
-        "idle_steps": hart.idle_steps, "guest_traps": hart.guest_traps, "page_faults": page_faults,
-        "injected_interrupts": sum(vcpu.injected.values()), "shadow": asdict(stats) if stats is not None else None,
-        "frames": {owner: count for owner, count in sorted(vm.frames.owners.items()) if count}}
+        **{name: sum(getattr(hart, name) for hart in harts)
+           for name in ("walk_reads", "walks", "tlb_misses", "idle_steps", "guest_traps")},
+        "instructions": vm.instructions, "page_faults": sum(exits[reason] for reason in _PAGE_FAULTS),
+        "injected_interrupts": sum(sum(vcpu.injected.values()) for vcpu in vm.vcpus),
+        "shadow": asdict(stats) if stats is not None else None,
+        "frames": {owner: count for owner, count in sorted(vm.frames.owners.items()) if count},
+        "vcpus": [{"steps": vcpu.hart.steps, "idle_steps": vcpu.hart.idle_steps, "guest_traps": vcpu.hart.guest_traps,
+                   "exits": labelled(vcpu.exits)} for vcpu in vm.vcpus]}
 
 
 # --- finding what differs
@@ -183,7 +186,8 @@ def _find_difference(image: Image, config: VmConfig, one: Run, other: Run, check
         fields["stop"] = (str(stops[0]), str(stops[1]))
     if not fields:
         fields["output"] = (one.output, other.output)
-    return Difference((one.technique, other.technique), last, fields)
+    parted = [index for index in range(config.vcpus) if any(name.startswith(f"hart{index}.") for name in fields)]
+    return Difference((one.technique, other.technique), last, fields, parted)
 
 
 def difference_of(one: Vm, other: Vm) -> dict[str, tuple[str, str]]:

@@ -38,6 +38,16 @@ class Stop(NamedTuple):
     vcpu: int = 0
     hit: Hit | None = None
 
+    @property
+    def is_over(self) -> bool:
+        """Whether it stopped for another reason than the budget."""
+        return self.reason is not StopReason.BUDGET
+
+    @property
+    def is_asleep(self) -> bool:
+        """Whether only input can wake it."""
+        return self.reason is StopReason.ASLEEP
+
 
 def explain_trap_loop(vcpu: Vcpu) -> str | None:
     """What happened, if the guest is in a trap loop for good; else None.

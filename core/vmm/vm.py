@@ -157,6 +157,11 @@ class Vm:
         return sum(hart.steps for hart in self.harts)
 
     @property
+    def steps_per_tick(self) -> int:
+        """mtime advances by one every so many steps."""
+        return self.config.steps_per_tick
+
+    @property
     def hart(self) -> Hart:
         """The first vCPU's hart."""
         return self.harts[0]
@@ -170,6 +175,11 @@ class Vm:
     def active_steps(self) -> int:
         """The steps not slept through, of all vCPUs."""
         return sum(hart.steps - hart.idle_steps for hart in self.harts)
+
+    @property
+    def exits(self) -> list[int]:
+        """How often each exit happened, over all vCPUs, indexed by ExitReason."""
+        return [sum(counts) for counts in zip(*(vcpu.exits for vcpu in self.vcpus), strict=True)]
 
     @property
     def is_off(self) -> bool:

@@ -72,6 +72,37 @@ def test_the_first_step_that_differs_is_found_and_named() -> None:
     assert SIE == 0x104
 
 
+def test_of_several_vcpus_those_that_parted_are_named() -> None:
+    """And counts are of all vCPUs together, with each one's own beside them."""
+
+    def forget(vcpu: Vcpu, instruction: object) -> bool:
+        retire(vcpu)
+        return HANDLED
+
+    program = """
+    bnez a0, second
+    li a7, 0x48534d         # HSM: start the second
+    li a6, 0
+    li a0, 1
+    la a1, second
+    ecall
+    j .
+second:
+    li t1, 0x222
+    csrw sie, t1
+    j .
+    """
+    config = VmConfig(memory=MEMORY, instruction_handlers={"csrrw": forget}, vcpus=2)
+    result = compare(guest(program), config, budget=60_000, checkpoint_steps=20_000, techniques=COMPARED[:2])
+    assert result.difference is not None
+    assert result.difference.vcpus == [1]
+    assert result.difference.fields == {"hart1.sie": ("0x222", "0x0")}
+    run = result.runs["deprivileged"]
+    assert sum(vcpu["steps"] for vcpu in run.facts["vcpus"]) == run.stop.steps
+    assert [vcpu["exits"].get("csr", 0) for vcpu in run.facts["vcpus"]] == [0, 1]
+    assert run.exits["csr"] == 1
+
+
 def test_a_difference_in_memory_names_page_and_doubleword() -> None:
     def forget(vcpu: Vcpu, instruction: object) -> bool:
         vcpu.hart.write_gpr(6, 9)

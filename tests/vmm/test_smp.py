@@ -10,6 +10,7 @@ from hartvisor.core.machine.machine import QUANTUM
 from hartvisor.core.vmm.compare import COMPARED
 from hartvisor.core.vmm.config import VmConfig
 from hartvisor.core.vmm.digest import digest
+from hartvisor.core.vmm.exits import labelled
 from hartvisor.core.vmm.stop import StopReason
 
 from .support import ENTRY, assert_equivalent, start
@@ -81,6 +82,8 @@ REMAP = SBI + """
 start:
     mv s0, a0
     bnez s0, second
+    li t0, FLAG             # so that no G-stage fill, which fences, comes later
+    sd zero, 0(t0)
     li t0, ROOT
     li t1, 0x200000cf       # RAM, one gigapage: 0x80000000 >> 2, DAXWRV
     sd t1, 16(t0)
@@ -89,7 +92,7 @@ start:
     li t0, MIDDLE
     li t1, 0x200c4801       # LEAVES >> 2, V
     sd t1, 0(t0)
-    li t0, LEAVES
+    li t0, LEAVES + 8
     li t1, 0x200c80c7       # ONE >> 2, DAWRV
     sd t1, 0(t0)
     li t0, ONE
@@ -106,7 +109,7 @@ sleep:
     andi t0, t0, 2
     beqz t0, sleep
     csrci sip, 2
-    li t0, LEAVES
+    li t0, LEAVES + 8
     li t1, 0x200c84c7       # OTHER >> 2, DAWRV
     sd t1, 0(t0)
     li a7, RFENCE
@@ -125,7 +128,7 @@ second:
     li t0, 0x8000000000080310
     csrw satp, t0
     sfence.vma
-    li t0, 0x40000000
+    li t0, 0x40001000       # not a page whose translation shares its place with the code's
     ld s3, 0(t0)
     li a7, IPI
     li a6, 0
@@ -155,6 +158,43 @@ def test_a_page_is_remapped_behind_another_vcpus_back() -> None:
     for vm in vms:
         assert [vm.harts[1].read_gpr(number) for number in (19, 20)] == [111, 222]
         assert vm.is_off
+
+
+@pytest.mark.parametrize("technique", COMPARED)
+@pytest.mark.parametrize("function", [1, 2, 0])
+def test_a_remote_fence_is_what_a_vcpu_with_stale_translations_waits_for(technique: str, function: int) -> None:
+    """FENCE.I (0) in its place leaves a hart that keeps translations with the old page; shadow tables follow stores."""
+    vm = start(REMAP.replace("li a6, 1\n    li a0, 2\n", f"li a6, {function}\n    li a0, 2\n    li a4, 0\n"), technique,
+               vcpus=2, tlb="stale")
+    vm.run(1_000_000)
+    sees_it = function > 0 or technique in ("deprivileged", "shadow")
+    assert vm.harts[1].read_gpr(20) == (222 if sees_it else 111)
+    assert vm.is_off == sees_it
+
+
+def test_a_wfi_that_finds_an_interrupt_exits_only_where_wfi_traps() -> None:
+    """What sleeps is counted alike; a WFI that retires at once is the hart's own business, if it lets it through."""
+    text = """
+start:
+    mv s0, a0
+    csrwi sie, 2
+    bnez s0, second
+""" + START_NEXT + """
+    wfi                     # sleeps until the second vCPU's IPI
+    wfi                     # finds it still pending
+    wfi
+""" + POWER_OFF + """
+second:
+    li a7, IPI
+    li a6, 0
+    li a0, 1
+    li a1, 0
+    ecall
+1:  j 1b
+"""
+    vms = assert_equivalent(SBI + text, 200_000, 1_009, vcpus=2)
+    exits = dict(zip(COMPARED, (labelled(vm.exits)["wfi"] for vm in vms), strict=True))
+    assert exits == {"bare": 1, "deprivileged": 3, "shadow": 3, "two-stage": 3}
 
 
 @pytest.mark.parametrize("technique", COMPARED)

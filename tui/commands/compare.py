@@ -11,7 +11,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from ...core.errors import OptionError
-from ...core.machine.loader import load_image
+from ...core.machine.loader import load_image, read_file
 from ...core.vmm.compare import CHECKPOINT_STEPS, COMPARED, Comparison
 from ...core.vmm.compare import compare as compare_runs
 from ..options import check_writable, find_image, make_config, parse_guest_isa, parse_number, write_json
@@ -23,6 +23,7 @@ from ..parameters import (
     MemoryOption,
     PolicyName,
     PolicyOption,
+    SmpOption,
     TlbName,
     TlbOption,
 )
@@ -40,6 +41,7 @@ def compare(
     image: CompareImage = DEFAULT_IMAGE,
     memory: MemoryOption = "128M",
     append: AppendOption = None,
+    smp: SmpOption = 1,
     budget: BudgetOption = None,
     checkpoint: CheckpointOption = str(CHECKPOINT_STEPS),
     shadow_policy: PolicyOption = PolicyName.CACHED,
@@ -62,7 +64,8 @@ def compare(
         raise OptionError(f"{image} never powers off; say how far to run it, such as --budget 1M")
     bootargs = append if append is not None else (info.workload or info.append) if info is not None else ""
     config = make_config(memory, append=bootargs, policy=shadow_policy.value, tlb=tlb.value,
-                         isa=parse_guest_isa(isa, COMPARED))
+                         isa=parse_guest_isa(isa, COMPARED), vcpus=smp,
+                         initrd=read_file(info.initrd) if info is not None and info.initrd is not None else b"")
     loaded = load_image(path)
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[steps]}"), TimeElapsedColumn())
     console = Console(stderr=True)
@@ -133,6 +136,8 @@ def print_comparison(result: dict[str, Any], found: Comparison) -> None:
     if difference is not None:
         one, other = difference.techniques
         console.print(f"{one} and {other} first differ in the step after {difference.step:,}:")
+        if difference.vcpus and len(found.runs[one].facts["vcpus"]) > 1:
+            console.print(f"  of the vCPUs, in {', '.join(map(str, difference.vcpus))}")
         shown = list(difference.fields.items())
         for field, (mine, theirs) in shown[:20]:
             console.print(f"  {field}: {one} {mine}, {other} {theirs}", highlight=False, markup=False)

@@ -14,14 +14,13 @@ from ...core.devices.test_finisher import Outcome
 from ...core.errors import ConfigError, OptionError
 from ...core.isa.extensions import DEFAULT_ISA, format_isa, parse_isa
 from ...core.machine.boot import read_boot_files
-from ...core.machine.inputs import Inputs
-from ...core.machine.machine import Machine, Stop, StopReason
+from ...core.machine.machine import Machine, Stop
 from ...core.machine.tohost import DEFAULT_BUDGET
 from ...guest.debian import debian_folder
 from ..drives import DriveOption, open_drives
 from ..options import check_writable, find_image, parse_number, parse_size, write_json
 from ..parameters import AppendOption, JsonOption, MachineIsaOption
-from ..session import run_session, write_all
+from ..session import Guest, run_session, write_all
 from .tohost import run_tests
 
 STDOUT, STDERR = 1, 2
@@ -93,14 +92,14 @@ def machine(
     except ConfigError as error:
         raise OptionError(f"--memory {memory} --smp {smp}: {error}") from error
     built.boot(files)
-    running = RunningMachine(built)
+    running = Guest(built)
     started = time.process_time()
     has_ended = run_session(running, limit)
-    result = summary(running, has_ended, time.process_time() - started)
+    result = summary(built, running.stop if has_ended else None, time.process_time() - started)
     write_json(json, result)
     if not quiet and json != "-":
         print_summary(result)
-    raise typer.Exit(_status(running))
+    raise typer.Exit(_status(built, running.is_asleep))
 
 
 def _firmware(bios: str | None) -> Path | None:
@@ -115,60 +114,17 @@ def _firmware(bios: str | None) -> Path | None:
     return path
 
 
-class RunningMachine:
-    """The bare machine as a session sees it. stop: how its last run ended."""
-
-    def __init__(self, machine: Machine) -> None:
-        self.machine = machine
-        self.stop: Stop | None = None
-
-    @property
-    def console(self) -> ConsoleEnd:
-        """The machine's."""
-        return self.machine.console
-
-    @property
-    def inputs(self) -> Inputs:
-        """The machine's."""
-        return self.machine.inputs
-
-    @property
-    def steps(self) -> int:
-        """Over all harts."""
-        return self.machine.steps
-
-    @property
-    def idle_ticks(self) -> int:
-        """What the hart that slept least has slept: so long, all did."""
-        return min(hart.idle_steps for hart in self.machine.harts) // self.machine.steps_per_tick
-
-    def run(self, budget: int) -> None:
-        """Run on."""
-        self.stop = self.machine.run(budget)
-
-    @property
-    def is_over(self) -> bool:
-        """Whether it stopped."""
-        return self.stop is not None and self.stop.reason is not StopReason.BUDGET
-
-    @property
-    def is_asleep(self) -> bool:
-        """Whether it sleeps for good."""
-        return self.stop is not None and self.stop.reason is StopReason.ASLEEP
-
-
-def _status(running: RunningMachine) -> int:
-    finish = running.machine.finish
+def _status(built: Machine, is_asleep: bool) -> int:
+    finish = built.finish
     if finish is not None:
         return (finish.code & 0xFF or 1) if finish.outcome is Outcome.FAIL else 0
-    return int(running.is_asleep)
+    return int(is_asleep)
 
 
-def summary(running: RunningMachine, has_ended: bool, seconds: float) -> dict[str, Any]:
-    """What a run was, as JSON: the same for the same input but for `seconds`."""
-    built, stop = running.machine, running.stop
+def summary(built: Machine, stop: Stop | None, seconds: float) -> dict[str, Any]:
+    """What a run was, as JSON: the same for the same input but for `seconds`. stop: None if the user quit."""
     finish = built.finish
-    if not has_ended or stop is None:
+    if stop is None:
         reason, detail = "quit", "ctrl-a x"
     elif finish is not None:
         reason, detail = "power-off", {Outcome.PASS: "pass", Outcome.FAIL: f"fail, code {finish.code}",

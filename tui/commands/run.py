@@ -10,8 +10,6 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from ...core.devices.console import ConsoleEnd
-from ...core.machine.inputs import Inputs
 from ...core.machine.loader import load_image, read_file
 from ...core.vmm.digest import digest
 from ...core.vmm.exits import labelled
@@ -28,12 +26,13 @@ from ..parameters import (
     MemoryOption,
     PolicyName,
     PolicyOption,
+    SmpOption,
     TechniqueName,
     TechniqueOption,
     TlbName,
     TlbOption,
 )
-from ..session import run_session, write_all
+from ..session import Guest, run_session, write_all
 
 STDOUT, STDERR = 1, 2
 
@@ -43,7 +42,7 @@ def run(
     technique: TechniqueOption = TechniqueName.DEPRIVILEGED,
     memory: MemoryOption = "128M",
     append: AppendOption = None,
-    smp: Annotated[int, typer.Option("--smp", metavar="N", help="vCPUs, 1 to 4.")] = 1,
+    smp: SmpOption = 1,
     initrd: Annotated[
         Path | None, typer.Option("--initrd", metavar="FILE", help="The kernel's initial ramdisk.")
     ] = None,
@@ -71,7 +70,7 @@ def run(
         isa=parse_guest_isa(isa, [technique.value]), vcpus=smp, initrd=read_file(ramdisk) if ramdisk else b"",
     )
     vm = Vm(config, load_image(path), write_all(console), open_drives(drive))
-    running = RunningVm(vm)
+    running = Guest(vm)
     started = time.process_time()
     stop = running.stop if run_session(running, limit) else None
     result = summary(vm, image, stop, time.process_time() - started)
@@ -80,48 +79,6 @@ def run(
         print_summary(result)
     if stop is not None and (stop.reason in (StopReason.ASLEEP, StopReason.GUEST_FAULT) or "fail" in stop.detail):
         raise typer.Exit(1)
-
-
-class RunningVm:
-    """A VM as a session sees it. stop: how its last run ended."""
-
-    def __init__(self, vm: Vm) -> None:
-        self.vm = vm
-        self.stop: Stop | None = None
-
-    @property
-    def console(self) -> ConsoleEnd:
-        """The VM's."""
-        return self.vm.console
-
-    @property
-    def inputs(self) -> Inputs:
-        """The VM's."""
-        return self.vm.inputs
-
-    @property
-    def steps(self) -> int:
-        """The VM's clock."""
-        return self.vm.steps
-
-    @property
-    def idle_ticks(self) -> int:
-        """What the vCPU that slept least has slept: so long, all did."""
-        return min(hart.idle_steps for hart in self.vm.harts) // self.vm.config.steps_per_tick
-
-    def run(self, budget: int) -> None:
-        """Run on."""
-        self.stop = self.vm.run(budget)
-
-    @property
-    def is_over(self) -> bool:
-        """Whether it stopped."""
-        return self.stop is not None and self.stop.reason is not StopReason.BUDGET
-
-    @property
-    def is_asleep(self) -> bool:
-        """Whether it sleeps for good."""
-        return self.stop is not None and self.stop.reason is StopReason.ASLEEP
 
 
 def summary(vm: Vm, image: str, stop: Stop | None, seconds: float) -> dict[str, Any]:
@@ -137,7 +94,7 @@ def summary(vm: Vm, image: str, stop: Stop | None, seconds: float) -> dict[str, 
         "instructions": vm.instructions,
         "idle_steps": sum(hart.idle_steps for hart in vm.harts),
         "guest_traps": sum(hart.guest_traps for hart in vm.harts),
-        "exits": labelled([sum(counts) for counts in zip(*(vcpu.exits for vcpu in vm.vcpus), strict=True)]),
+        "exits": labelled(vm.exits),
         "walks": sum(hart.walks for hart in vm.harts),
         "walk_reads": sum(hart.walk_reads for hart in vm.harts),
         "tlb_misses": sum(hart.tlb_misses for hart in vm.harts),
