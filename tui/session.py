@@ -10,6 +10,8 @@ from ..core.devices.console import ConsoleEnd
 from ..core.hart import Hart
 from ..core.machine.board import CONSOLE
 from ..core.machine.inputs import Inputs
+from ..core.machine.network import Network
+from .outside import Outside
 from .terminal import Keyboard, Pipe, raw_terminal
 
 STDIN = 0
@@ -17,9 +19,12 @@ STDIN = 0
 SLICE = 2_000_000
 """Steps between two looks at the keyboard: a few hundredths of a second. Slices change nothing in a run."""
 
+LIVE_SLICE = 500_000
+"""As long as peers outside may send: where a slice ends is where their frames come in."""
+
 TICKS_PER_SECOND = 10_000_000
 MAX_NAP = 0.05
-"""Seconds that a guest asleep on a terminal makes us sleep at a time."""
+"""Seconds that a guest asleep on a terminal, or with peers outside, makes us sleep at a time."""
 
 
 class End(Protocol):
@@ -38,7 +43,8 @@ EndT = TypeVar("EndT", bound=End, covariant=True)
 class Subject(Protocol[EndT]):
     """What runs: a VM, or the bare machine.
 
-    console: its serial port's far end. inputs: the way to it that is logged. steps: its clock.
+    console: its serial port's far end. inputs: the way to it that is logged. network: its cards' wires. steps: its
+    clock.
     """
 
     @property
@@ -46,6 +52,9 @@ class Subject(Protocol[EndT]):
 
     @property
     def inputs(self) -> Inputs: ...
+
+    @property
+    def network(self) -> Network: ...
 
     @property
     def steps(self) -> int: ...
@@ -65,7 +74,7 @@ class Guest(Generic[EndT]):
 
     def __init__(self, subject: Subject[EndT]) -> None:
         self.subject = subject
-        self.console, self.inputs = subject.console, subject.inputs
+        self.console, self.inputs, self.network = subject.console, subject.inputs, subject.network
         self.stop: EndT | None = None
 
     @property
@@ -108,44 +117,57 @@ def run_session(guest: Guest[End], limit: int | None) -> bool:
     return _run_on_terminal(guest, limit) if os.isatty(STDIN) else _run_on_pipe(guest, limit)
 
 
-def _slice(guest: Guest[End], limit: int | None) -> int:
-    return SLICE if limit is None else min(SLICE, limit - guest.steps)
+def _run_slice(guest: Guest[End], limit: int | None, slice_: int) -> float:
+    """Run on for a slice, or to the limit; the seconds, of its own time, that the guest slept meanwhile."""
+    idle = guest.idle_ticks
+    guest.run(slice_ if limit is None else min(slice_, limit - guest.steps))
+    return (guest.idle_ticks - idle) / TICKS_PER_SECOND
 
 
 def _run_on_pipe(guest: Guest[End], limit: int | None) -> bool:
-    """With piped input, of which a guest that asks for it, or sleeps for want of it, gets some."""
-    guest.console.refill = guest.inputs.pulling(CONSOLE, Pipe(STDIN).read)
+    """With piped input, of which a guest that asks for it, or sleeps for want of it, gets some.
+
+    Where nobody outside may send, the guest's time is all there is. Else it sleeps as long as it believes it does.
+    """
+    outside = Outside(guest.network, guest.inputs)
+    pipe = Pipe(STDIN)
+    guest.inputs.may_be_silent = outside.is_live
+    guest.console.refill = guest.inputs.pulling(CONSOLE, lambda: pipe.read(is_patient=not outside.is_live))
     while limit is None or guest.steps < limit:
-        guest.run(_slice(guest, limit))
-        if guest.is_over:
+        is_live = outside.is_live
+        napped = _run_slice(guest, limit, LIVE_SLICE if is_live else SLICE)
+        if guest.is_over and not (is_live and guest.is_asleep):
             break
+        if is_live:
+            outside.wait(MAX_NAP if guest.is_asleep else min(napped, MAX_NAP))
     return True
 
 
 def _run_on_terminal(guest: Guest[End], limit: int | None) -> bool:
     """With the user at the keyboard."""
+    outside = Outside(guest.network, guest.inputs)
     with raw_terminal(STDIN) as keyboard:
         while limit is None or guest.steps < limit:
-            idle = guest.idle_ticks
-            guest.run(_slice(guest, limit))
+            napped = _run_slice(guest, limit, LIVE_SLICE if outside.is_live else SLICE)
             if guest.is_asleep:
-                if not _wait_for_key(guest, keyboard):
+                if not _wait_for_key(guest, keyboard, outside):
                     return False
                 continue
             if guest.is_over:
                 break
-            napped = (guest.idle_ticks - idle) / TICKS_PER_SECOND
-            guest.inputs.push(CONSOLE, keyboard.read(min(napped, MAX_NAP)))
+            outside.wait(min(napped, MAX_NAP), [STDIN])
+            guest.inputs.push(CONSOLE, keyboard.read(0.0))
             if keyboard.wants_quit:
                 return False
     return True
 
 
-def _wait_for_key(guest: Guest[End], keyboard: Keyboard) -> bool:
-    """The guest sleeps until something is typed; False if that is ctrl-a x."""
+def _wait_for_key(guest: Guest[End], keyboard: Keyboard, outside: Outside) -> bool:
+    """The guest sleeps until something is typed, or a frame comes; False if what is typed is ctrl-a x."""
     while not keyboard.wants_quit:
-        data = keyboard.read(1.0)
-        if data:
-            guest.inputs.push(CONSOLE, data)
+        has_frames = outside.wait(1.0, [STDIN])
+        data = keyboard.read(0.0)
+        guest.inputs.push(CONSOLE, data)
+        if data or has_frames:
             return True
     return False

@@ -67,8 +67,11 @@ class Pipe:
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
 
-    def read(self) -> bytes:
-        """The next bytes, waited for; b"" at the end of the input."""
+    def read(self, *, is_patient: bool) -> bytes | None:
+        """The next bytes, b"" at the end of the input. Where none are there yet, they are waited for by the patient;
+        others get None."""
+        if not is_patient and not select.select([self._descriptor], [], [], 0)[0]:
+            return None
         if not select.select([self._descriptor], [], [], PATIENCE)[0]:
             print("hartvisor: the guest waits for input piped to us (</dev/null: there is none)", file=sys.stderr)
         return os.read(self._descriptor, CHUNK)

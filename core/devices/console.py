@@ -14,13 +14,14 @@ class ConsoleEnd:
     asks first.
 
     output: called with the bytes the guest writes, as it writes them. refill: called when the guest looks for input,
-    or has nothing else to do, and none waits; gives some bytes, or none at the input's end, after which it is None. Its
-    bytes are shown to the guest one at a time: neither when a pipe is written nor in what pieces can then be seen.
+    or has nothing else to do, and none waits; gives some bytes, or b"" at the input's end, after which it is None. Its
+    bytes are shown to the guest one at a time: neither when a pipe is written nor in what pieces can then be seen. It
+    gives None where there are none yet, but may be later: then when they come is seen.
     """
 
     def __init__(self, output: Callable[[bytes], None] = discard) -> None:
         self.output = output
-        self._refill: Callable[[], bytes] | None = None
+        self._refill: Callable[[], bytes | None] | None = None
         self._has_ended = False
         self._typed = bytearray()
         self._piped = bytearray()  # what refill gave and the guest has not been shown
@@ -31,12 +32,12 @@ class ConsoleEnd:
         self._listeners.append(listener)
 
     @property
-    def refill(self) -> Callable[[], bytes] | None:
+    def refill(self) -> Callable[[], bytes | None] | None:
         """Where more input comes from; None where there is none, or no more."""
         return None if self._has_ended else self._refill
 
     @refill.setter
-    def refill(self, refill: Callable[[], bytes] | None) -> None:
+    def refill(self, refill: Callable[[], bytes | None] | None) -> None:
         self._refill = refill
         self._has_ended = False
 
@@ -51,7 +52,10 @@ class ConsoleEnd:
         refill = self.refill
         if not self._typed and refill is not None:
             if not self._piped:
-                self._piped += refill()
+                data = refill()
+                if data is None:
+                    return 0
+                self._piped += data
             if self._piped:
                 self._typed.append(self._piped.pop(0))
                 self._notify()

@@ -120,9 +120,11 @@ cdef class Hart:
             h.x[h.mmio_rd] = extended(value & (EVERY_BIT >> (64 - 8 * h.mmio_size)), kind)
             if kind & FLOATING:
                 float_dirty(h)
-        self.retire(h.mmio_length)
+        h.pc += h.mmio_length
+        h.steps += 1
+        self.clock_moved()
 
-    cpdef retire(self, u64 length=4):
+    def retire(self, u64 length=4):
         self.state.pc += length
         self.state.steps += 1
         self.clock_moved()
@@ -131,7 +133,8 @@ cdef class Hart:
         self.pc = pc
         self.state.reservation = EVERY_BIT
         self.state.guest_traps += is_trap
-        self.retire(0)
+        self.state.steps += 1
+        self.clock_moved()
 
     def fault_mmio(self):
         cdef HartState* h = self.state

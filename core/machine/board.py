@@ -11,17 +11,26 @@ from ..devices.uart16550 import Uart16550
 from ..devices.virtio.block import VirtioBlock
 from ..devices.virtio.device import VirtioDevice
 from ..devices.virtio.mmio import VirtioMmio
+from ..devices.virtio.net import VirtioNet
 from ..devices.virtio.ram import GuestRam, NoRam
 from ..devices.virtio.storage import MemoryDisk
 from ..errors import ConfigError
 from .bus import Bus
+from .inputs import Inputs
 from .memory_map import PLIC, TEST_FINISHER, UART, VIRTIO, Region
+from .network import Network
 
 CONSOLE = "console"
+NETWORK = "network"
 
 QUIET_TICKS = 200_000
 """A sleep of so many ticks (20 ms) or more means that the guest has nothing to do, but for input; shorter ones come in
 the midst of work."""
+
+
+def _standing() -> int:
+    """The clock of a board without one."""
+    return 0
 
 
 class Board:
@@ -29,7 +38,7 @@ class Board:
 
     contexts: the PLIC's outputs, M-mode then S-mode of each hart, None where a line leads nowhere. console: the
     terminal. on_finish: called at the store with which the guest powers off or asks for a reset. ram: where virtio
-    devices find their queues.
+    devices find their queues. network: where the wires of their cards lead, None for a board without a clock.
 
     virtio: the slots, by number.
     """
@@ -40,8 +49,10 @@ class Board:
         console: ConsoleEnd,
         on_finish: Callable[[Finish], None],
         ram: GuestRam | None = None,
+        network: Network | None = None,
     ) -> None:
         self.bus = Bus()
+        self.network = network or Network(_standing, 1, Inputs(_standing))
         self.console = console
         self.plic = Plic(contexts)
         self.uart = Uart16550(console, self.irq_line(UART))
@@ -65,6 +76,8 @@ class Board:
         if self.virtio[slot].device is not None:
             raise ConfigError(f"virtio slot {slot} has a device already")
         self.virtio[slot].plug(device, self._ram)
+        if isinstance(device, VirtioNet):
+            self.network.connect(slot, device)
 
     def attach_all(self, devices: Sequence[VirtioDevice | None]) -> None:
         """Put each device into the slot of its position; None leaves one empty. Raises ConfigError: too many."""
@@ -89,11 +102,13 @@ class Board:
         return self.uart.wants_input and self.console.waiting > 0
 
     def save(self) -> dict[str, State]:
-        """The state of the console and of every device, by region name."""
-        return {CONSOLE: self.console.save()} | {region.name: device.save() for region, device in self.bus.slots}
+        """The state of the console, the network, and every device, by region name."""
+        devices = {region.name: device.save() for region, device in self.bus.slots}
+        return {CONSOLE: self.console.save(), NETWORK: self.network.save(), **devices}
 
     def restore(self, state: dict[str, State]) -> None:
         """Become the board that `save` saw; it has the same devices, and drives all its lines anew."""
         self.console.restore(state[CONSOLE])
+        self.network.restore(state[NETWORK])
         for region, device in self.bus.slots:
             device.restore(state[region.name])

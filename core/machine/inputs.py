@@ -41,13 +41,15 @@ class Inputs:
     events: the log. position: how many of them the guest has; the others are its future, which it had before it was
     taken back, or which a recording holds.
     is_closed: nothing comes but what the log has: it is a recording's.
-    is_past: the guest does what it has done before, and what it sends to the outside has been sent.
+    may_be_silent: a pull may find nothing yet, as it may where a guest has peers in real time; the log says nothing of
+    such. is_past: the guest does what it has done before, and what it sends to the outside has been sent.
     observer: called with each event that is new. before_push: called before one comes that the guest did not ask for.
     """
 
     def __init__(self, clock: Callable[[], int]) -> None:
         self.is_kept = False
         self.is_closed = False
+        self.may_be_silent = False
         self.is_past = False
         self.events: list[Event] = []
         self.position = 0
@@ -75,22 +77,28 @@ class Inputs:
         self._add(Event(self._clock(), source, data))
         self._sinks[source](data)
 
-    def pulling(self, source: str, ask: Callable[[], bytes]) -> Callable[[], bytes]:
-        """`ask`, with the log in between: what it once answered is not asked again. Raises Parted."""
+    def pulling(self, source: str, ask: Callable[[], bytes | None]) -> Callable[[], bytes | None]:
+        """`ask`, with the log in between: what it once answered is not asked again. It may answer None where there is
+        nothing yet (`may_be_silent`). Raises Parted."""
 
-        def answer() -> bytes:
+        def answer() -> bytes | None:
             step = self._clock()
             if self.position < len(self.events):
                 event = self.events[self.position]
+                if self.may_be_silent and event.step > step:
+                    return None
                 if (event.step, event.source, event.is_pulled) != (step, source, True):
                     raise Parted(step, f"the guest asks for input from {source}; in the recording, the next is from "
                                        f"{event.source} at step {event.step:,}")
                 self.position += 1
                 return event.data
+            if self.is_closed and self.may_be_silent:
+                return None
             if self.is_closed:
                 raise Parted(step, f"the guest asks for input from {source} that the recording has not")
             data = ask()
-            self._add(Event(step, source, data, is_pulled=True))
+            if data is not None:
+                self._add(Event(step, source, data, is_pulled=True))
             return data
 
         return answer

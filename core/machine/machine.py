@@ -50,6 +50,7 @@ from .memory_map import (
     Region,
     device_tree_region,
 )
+from .network import NEVER, Network
 from .paged import Paged, RamPages
 from .watching import Hit, Range, Until, make_hit, register_value
 
@@ -141,6 +142,8 @@ class Machine:
             )
         if not 1 <= n_harts <= MAX_HARTS:
             raise ConfigError(f"{n_harts} harts: a machine has 1 to {MAX_HARTS}")
+        self.steps_per_tick = steps_per_tick
+        self._quiet_steps = QUIET_TICKS * steps_per_tick
         self.is_hosted = bool(hosts & HOST_M)
         if self.is_hosted and n_harts > 1:
             raise ConfigError(f"{n_harts} harts: without firmware a machine has one")
@@ -157,17 +160,18 @@ class Machine:
             for hart in self.harts
             for interrupt in (MEI, SEI)
         ]
-        self.board = Board(contexts, self.console, self._on_finish, SharedRam(self.memory, self._break_reservations))
-        self.board.attach_all(devices)
         self.inputs = Inputs(lambda: self.steps)
+        self.network = Network(lambda: self.steps, steps_per_tick * n_harts, self.inputs)
+        ram = SharedRam(self.memory, self._break_reservations)
+        self.board = Board(contexts, self.console, self._on_finish, ram, self.network)
+        self.board.attach_all(devices)
         self.inputs.connect(CONSOLE, self.console.type)
         if not self.is_hosted:
             wires = [TimerWires(partial(hart.set_irq, MSI), partial(setattr, hart, "mtimecmp")) for hart in self.harts]
             self.board.attach(ACLINT, Aclint(wires, self.read_mtime, self.write_mtime))
             self.board.attach(RTC, RtcGoldfish(self.read_nanoseconds, self.board.irq_line(RTC)))
             for hart in self.harts:
-                hart.reports_idle = QUIET_TICKS * steps_per_tick
-        self.steps_per_tick = steps_per_tick
+                hart.reports_idle = self._quiet_steps
         self._until: Until | None = None
         self._is_watched = False
         self._turn = 0
@@ -225,9 +229,11 @@ class Machine:
         """
         left = budget
         before = self._until_value()
+        network, end = self.network, self.steps + budget
         while self.finish is None:
+            network.deliver(end - left)
             hart = self.harts[self._turn]
-            limit = min(left, self._turn_end - hart.steps)
+            limit = min(left, self._turn_end - hart.steps, network.wait(end - left))
             if limit <= 0:
                 if left <= 0:
                     return Stop(StopReason.BUDGET, self._turn)
@@ -251,9 +257,10 @@ class Machine:
             if exit_.reason == EXIT_IDLE:
                 self._offer_input()
             elif exit_.reason == EXIT_WFI and not self._offer_input():
-                if not self._can_be_woken():
+                wait = network.wait(end - left)
+                if wait == NEVER and not self._can_be_woken():
                     return Stop(StopReason.ASLEEP, self._turn, exit_)
-                left -= self._sleep(hart, min(left, self._turn_end - hart.steps))
+                left -= self._sleep(hart, min(left, self._turn_end - hart.steps, wait))
         return Stop(StopReason.FINISHED, self._turn)
 
     def _access(self, hart: Hart, exit_: Exit) -> None:
@@ -290,7 +297,8 @@ class Machine:
 
     def _offer_input(self) -> bool:
         """A hart falls asleep: if it is the last of all, its user types something. Whether that came to pass."""
-        return all(hart.waiting for hart in self.harts) and self.board.offer_input()
+        is_asleep = all(hart.waiting for hart in self.harts) and self.network.wait(self.steps) >= self._quiet_steps
+        return is_asleep and self.board.offer_input()
 
     def _sleep(self, hart: Hart, steps: int) -> int:
         """Let time pass for a hart in WFI; returns how much did."""

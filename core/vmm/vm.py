@@ -21,10 +21,11 @@ from ..machine.inputs import Inputs
 from ..machine.loader import Image, place
 from ..machine.machine import QUANTUM
 from ..machine.memory_map import RAM_BASE, device_tree_region
+from ..machine.network import Network
 from ..machine.paged import Paged
 from ..machine.watching import Range, Until
 from .config import VmConfig
-from .csr_file import GUEST_CSRS, SIE
+from .csr_file import GUEST_CSRS, SCOUNTEREN, SIE
 from .digest import MemoryDigest
 from .exits import ExitReason
 from .frames import FrameAllocator
@@ -41,6 +42,11 @@ from .watcher import Watcher
 LOOK_INTERVAL: Final = 1 << 16
 """Steps between two looks at whether the guest is caught in a trap loop; looks come at multiples of it, whatever the
 technique."""
+
+
+OPEN_COUNTERS: Final = 7
+"""scounteren at the start: firmware hands over with cycle, time and instret open to U-mode. OpenSBI does, and Linux
+counts on it: its vDSO reads the time."""
 
 
 class Vm:
@@ -85,9 +91,12 @@ class Vm:
         self.watcher: Watcher | None = None
         # On QEMU's virt, each hart has two PLIC contexts: M-mode's, which no guest has, and S-mode's.
         contexts = [line for index in range(config.vcpus) for line in (None, partial(self._set_external, index))]
-        self.board = Board(contexts, self.console, self._finish, SharedRam(self.ram, self._break_reservations))
-        self.board.attach_all(devices)
         self.inputs = Inputs(lambda: self.steps)
+        self.network = Network(lambda: self.steps, config.steps_per_tick * config.vcpus, self.inputs)
+        self.network.on_change = self._look_again
+        self.board = Board(contexts, self.console, self._finish, SharedRam(self.ram, self._break_reservations),
+                           self.network)
+        self.board.attach_all(devices)
         self.inputs.connect(CONSOLE, self.console.type)
         self.bus = self.board.bus
         first = technique(self, self.harts[0])
@@ -119,7 +128,7 @@ class Vm:
         self.ram.write(tree_region.base, tree)
         gprs = [0] * 32
         gprs[A0], gprs[A1] = 0, tree_region.base
-        csrs = dict.fromkeys(GUEST_CSRS, 0)
+        csrs = dict.fromkeys(GUEST_CSRS, 0) | {SCOUNTEREN: OPEN_COUNTERS}
         for vcpu in self.vcpus:
             vcpu.load(GuestState(tuple(gprs), image.entry, SUPERVISOR, csrs, is_stopped=vcpu.index > 0))
 
@@ -243,6 +252,10 @@ class Vm:
         """The PLIC's line to a vCPU."""
         self.vcpus[index].csrs.set_pending(SEI, level)
 
+    def _look_again(self) -> None:
+        """A frame has been sent, and will arrive before anything else was to happen."""
+        self.needs_attention = True
+
     def fence_harts(self) -> None:
         """Tables that any vCPU may use have changed."""
         for hart in self.harts:
@@ -276,10 +289,13 @@ class Vm:
         end = self.steps + budget
         if self.watcher is not None:
             self.watcher.start()
+        network = self.network
         while True:
+            total = self.steps
+            network.deliver(total)
             vcpu = self.vcpus[self._turn]
-            steps = vcpu.hart.steps
-            stop = self._run_vcpu(vcpu, min(steps + end - self.steps, self._turn_end))
+            left = min(end, network.next) - total
+            stop = self._run_vcpu(vcpu, min(vcpu.hart.steps + left, self._turn_end))
             if stop is not None:
                 return stop
             if vcpu.hart.steps >= self._turn_end:
@@ -294,8 +310,10 @@ class Vm:
         self.vcpus[self._turn].technique.take_turn()
 
     def _run_vcpu(self, vcpu: Vcpu, end: int) -> Stop | None:
-        """Run one vCPU until its clock shows `end` (None), or something stops the VM."""
+        """Run one vCPU until its clock shows `end`, or it sent a frame that is answered (None), or something stops the
+        VM."""
         hart = vcpu.hart
+        first_frame = self.network.next  # an earlier one can come to be while the guest runs
         per_tick = self.config.steps_per_tick
         while True:
             steps = hart.steps
@@ -306,12 +324,12 @@ class Vm:
                 vcpu.is_timer_pending = is_due
                 vcpu.csrs.set_pending(STI, is_due)
             stop = self._find_stop(vcpu, steps, end)
-            if stop is not None or steps >= end:
+            if stop is not None or steps >= end or self.network.next < first_frame:
                 return stop
             if vcpu.is_waiting and can_wake(vcpu):
                 vcpu.is_waiting = vcpu.is_suspended = False
             elif vcpu.is_waiting or vcpu.is_stopped:
-                nap = min(self._nap(each) for each in self.vcpus)
+                nap = min(self.network.wait(self.steps), *(self._nap(each) for each in self.vcpus))
                 if nap >= self._quiet_steps and self.board.offer_input():
                     continue
                 if nap == NEVER:

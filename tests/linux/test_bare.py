@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from .support import RELEASE, answers, hartvisor, require_debian
+from .support import NETWORK, RELEASE, answers, check_network, hartvisor, require_debian
 
 
 @pytest.mark.parametrize(("harts", "firmware"), [(1, "fw_jump.bin"), (4, "fw_dynamic.bin")])
@@ -16,12 +16,13 @@ def test_debian_boots_through_opensbi_to_its_shell_and_powers_off(tmp_path: Path
     folder = require_debian()
     result = tmp_path / "result.json"
     run = hartvisor("machine", "debian", "--bios", str(folder / firmware), "--smp", str(harts), "--json", str(result),
-                    typed=b"uname -r\nnproc\npoweroff -f\n")
+                    "--netdev", "echo", typed=b"uname -r\nnproc\n" + NETWORK + b"poweroff -f\n")
     assert run.status == 0, run.err
     assert b"OpenSBI v1.6" in run.out
     said = answers(run.out)
     assert said[0].startswith(RELEASE)
     assert said[1] == str(harts).encode()
+    check_network(said)
     assert json.loads(result.read_text())["stop"] == {"reason": "power-off", "detail": "pass"}
 
 

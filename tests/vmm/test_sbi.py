@@ -6,7 +6,7 @@ import pytest
 
 from hartvisor.core.isa.causes import LOAD_PAGE_FAULT, SSI, STI
 from hartvisor.core.vmm import sbi_numbers as sbi
-from hartvisor.core.vmm.csr_file import SATP, SCAUSE, SEPC, SIE, SIP, SSTATUS, STVAL, STVEC
+from hartvisor.core.vmm.csr_file import SATP, SCAUSE, SCOUNTEREN, SEPC, SIE, SIP, SSTATUS, STVAL, STVEC
 from hartvisor.core.vmm.sbi import EXTENSIONS, LEGACY
 from hartvisor.core.vmm.stop import StopReason
 from hartvisor.core.vmm.techniques import TECHNIQUES
@@ -24,6 +24,11 @@ WORD = (1 << 64) - 1
 def vm(request: pytest.FixtureRequest) -> Vm:
     """A VM before its first instruction, under each technique."""
     return start("ecall", request.param)
+
+
+def test_the_guest_starts_with_the_counters_open_to_its_programs(vm: Vm) -> None:
+    """As OpenSBI hands over (QEMU's prints scounteren 7 in csr-tour), and Linux's vDSO relies on."""
+    assert vm.vcpus[0].csrs.read(SCOUNTEREN) == 7
 
 
 def test_a_call_is_one_step_and_returns_behind_the_ecall(vm: Vm) -> None:

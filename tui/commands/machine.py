@@ -17,7 +17,7 @@ from ...core.machine.boot import read_boot_files
 from ...core.machine.machine import Machine, Stop
 from ...core.machine.tohost import DEFAULT_BUDGET
 from ...guest.debian import debian_folder
-from ..drives import DriveOption, open_drives
+from ..devices import DriveOption, NetdevOption, ShareOption, open_devices
 from ..options import check_writable, find_image, parse_number, parse_size, write_json
 from ..parameters import AppendOption, JsonOption, MachineIsaOption
 from ..session import Guest, run_session, write_all
@@ -47,6 +47,8 @@ def machine(
     memory: Annotated[str, typer.Option("--memory", metavar="SIZE", help="RAM.")] = "128M",
     isa: MachineIsaOption = None,
     drive: DriveOption = None,
+    netdev: NetdevOption = None,
+    share: ShareOption = None,
     budget: Annotated[
         str | None, typer.Option("--budget", metavar="N", help="Stop after N steps, over all harts (5000000, 5M, 2G).")
     ] = None,
@@ -86,16 +88,16 @@ def machine(
         raise OptionError("machine: nothing to boot; give --bios FILE, --kernel FILE, or an image such as debian")
     files = read_boot_files(_firmware(bios), kernel, initrd, bootargs)
     console = ConsoleEnd(write_all(STDERR if json == "-" else STDOUT))
-    devices = open_drives(drive)
-    try:
-        built = Machine(size, n_harts=smp, isa=extensions, console=console, devices=devices)
-    except ConfigError as error:
-        raise OptionError(f"--memory {memory} --smp {smp}: {error}") from error
-    built.boot(files)
-    running = Guest(built)
-    started = time.process_time()
-    has_ended = run_session(running, limit)
-    result = summary(built, running.stop if has_ended else None, time.process_time() - started)
+    with open_devices(drive, netdev, share) as devices:
+        try:
+            built = Machine(size, n_harts=smp, isa=extensions, console=console, devices=devices)
+        except ConfigError as error:
+            raise OptionError(f"--memory {memory} --smp {smp}: {error}") from error
+        built.boot(files)
+        running = Guest(built)
+        started = time.process_time()
+        has_ended = run_session(running, limit)
+        result = summary(built, running.stop if has_ended else None, time.process_time() - started)
     write_json(json, result)
     if not quiet and json != "-":
         print_summary(result)

@@ -15,7 +15,7 @@ from ...core.vmm.digest import digest
 from ...core.vmm.exits import labelled
 from ...core.vmm.stop import Stop, StopReason
 from ...core.vmm.vm import Vm
-from ..drives import DriveOption, open_drives
+from ..devices import DriveOption, NetdevOption, ShareOption, open_devices
 from ..options import check_writable, find_image, make_config, parse_guest_isa, parse_number, write_json
 from ..parameters import (
     AppendOption,
@@ -47,6 +47,8 @@ def run(
         Path | None, typer.Option("--initrd", metavar="FILE", help="The kernel's initial ramdisk.")
     ] = None,
     drive: DriveOption = None,
+    netdev: NetdevOption = None,
+    share: ShareOption = None,
     budget: BudgetOption = None,
     shadow_policy: PolicyOption = PolicyName.CACHED,
     tlb: TlbOption = TlbName.PRECISE,
@@ -69,11 +71,13 @@ def run(
         memory, technique=technique.value, append=bootargs, policy=shadow_policy.value, tlb=tlb.value,
         isa=parse_guest_isa(isa, [technique.value]), vcpus=smp, initrd=read_file(ramdisk) if ramdisk else b"",
     )
-    vm = Vm(config, load_image(path), write_all(console), open_drives(drive))
-    running = Guest(vm)
-    started = time.process_time()
-    stop = running.stop if run_session(running, limit) else None
-    result = summary(vm, image, stop, time.process_time() - started)
+    loaded = load_image(path)
+    with open_devices(drive, netdev, share) as devices:
+        vm = Vm(config, loaded, write_all(console), devices)
+        running = Guest(vm)
+        started = time.process_time()
+        stop = running.stop if run_session(running, limit) else None
+        result = summary(vm, image, stop, time.process_time() - started)
     write_json(json, result)
     if not quiet and json != "-":
         print_summary(result)

@@ -36,12 +36,18 @@ class NetBackend(Protocol):
     def send(self, frame: bytes) -> None:
         """The guest sends an Ethernet frame, without its checksum."""
 
+    def close(self) -> None:
+        """Let go of what the host lent."""
+
 
 class Nowhere:
     """A wire that ends in the air."""
 
     def send(self, frame: bytes) -> None:
         """Lost."""
+
+    def close(self) -> None:
+        """Nothing was lent."""
 
 
 class VirtioNet(VirtioDevice):
@@ -67,6 +73,11 @@ class VirtioNet(VirtioDevice):
     def config(self) -> bytes:
         """Address and link status (virtio 5.1.4)."""
         return self.mac + (STATUS_LINK_UP if self._is_up else 0).to_bytes(2, "little")
+
+    @property
+    def room(self) -> int:
+        """How many more frames can wait for buffers."""
+        return BACKLOG - len(self._waiting)
 
     def set_link(self, is_up: bool) -> None:
         """Plug the wire in, or pull it; the driver is told. While it is out, frames are lost."""
@@ -118,6 +129,10 @@ class VirtioNet(VirtioDevice):
                 self.lost += 1
                 data = b""
             _fill(queue, chains, data)
+
+    def close(self) -> None:
+        """Unplug the wire."""
+        self.backend.close()
 
     def reset(self) -> None:
         """What waits is lost."""
@@ -195,3 +210,6 @@ class _End:
 
     def send(self, frame: bytes) -> None:
         self._waiting.append((self._peer, frame))
+
+    def close(self) -> None:
+        """Nothing was lent."""
