@@ -393,10 +393,10 @@ cdef class Hart:
         if self.look(h.pc, FETCH, &hpa) or not in_ram(h.mem, hpa, 2):
             return 0
         bits = bits_at(h, hpa)
-        if bits & 3 == 3 and h.pc & OFFSET_MASK == PAGE_SIZE - 2:
+        if bits & 3 == 3 and h.pc & 2:          # its second half may lie in another page, or under another PMP rule
             if self.look(h.pc + 2, FETCH, &second) or not in_ram(h.mem, second, 2):
                 return 0
-            bits |= <u32>(<u16*>host(h.mem, second))[0] << 16
+            bits = (bits & 0xFFFF) | <u32>(<u16*>host(h.mem, second))[0] << 16
         return bits
 
     def translate(self, u64 va, int access):

@@ -242,3 +242,28 @@ def test_a_change_takes_effect_at_once() -> None:
     bench.hart.run(2)
     assert bench.hart.guest_traps == 0
     assert bench.trap().cause == causes.LOAD_ACCESS_FAULT
+
+
+@pytest.mark.parametrize("mode", ["HS", "U"])
+@pytest.mark.parametrize("offset", [0, 2, 0xFFC, 0xFFE])
+@pytest.mark.parametrize("denied", [-4, 0, 4, 8])
+@pytest.mark.parametrize("source", ["addi x5, x0, 9", "c.addi x5, 9"])
+def test_looking_at_an_instruction_sees_it_where_a_fetch_would(
+    mode: str, offset: int, denied: int, source: str
+) -> None:
+    """PMP's least size is four bytes, so an instruction of four may lie half in what it denies."""
+    bench = Bench(mode=mode)
+    code = assemble(source).code
+    at = DATA + offset
+    bench.memory.write(at, code)
+    word = (at & ~3) + denied
+    bench["pmpaddr0"], bench["pmpaddr1"], bench["pmpcfg0"] = word >> 2, U64, 0x1F10  # NA4, nothing granted
+    bench.hart.pc = at
+    is_denied = any(word <= address < word + 4 for address in range(at, at + len(code)))
+    assert bench.hart.fetch_insn() & (1 << 8 * len(code)) - 1 == (0 if is_denied else int.from_bytes(code, "little"))
+    if is_denied:
+        trap = bench.trap()
+        assert (trap.cause, trap.epc, trap.tval) == (1, at, max(word, at))
+    else:
+        bench.hart.run(1)
+        assert (bench.hart.guest_traps, bench.x(5)) == (0, 9)
