@@ -141,6 +141,7 @@ class TestDelegationAndInterrupts:
     def test_not_delegated_they_arrive_in_hs_mode_under_their_own(self, irq: int) -> None:
         bench = Bench("nop", mode="VS")
         bench["mie"], bench["hvip"] = U64, 1 << irq
+        bench["htinst"] = bench["htval"] = 5
         trap = bench.trap()
         assert (trap.mode, trap.cause, trap.is_interrupt) == ("HS", irq, True)
         assert bench["htinst"] == bench["htval"] == 0
@@ -258,6 +259,15 @@ class TestExceptions:
                              ids=[case[0] for case in FREE_CASES])
     def test_no_exception(self, source: str, mode: str, values: dict[str, int]) -> None:
         assert cause_of(source, mode, **values) == 0
+
+    @pytest.mark.parametrize("source", ["fadd.d f0, f1, f2", "fld f0, 0(x6)", "csrr x5, fcsr", ".word 0x00007057"])
+    @pytest.mark.parametrize("mode", ["VS", "VU"])
+    @pytest.mark.parametrize(("mstatus", "vsstatus"), [(0, 0), (3 << 13, 0), (0, 3 << 13)])
+    def test_a_unit_that_is_off_is_illegal_never_virtual(
+        self, source: str, mode: str, mstatus: int, vsstatus: int
+    ) -> None:
+        """FS off at either level; the vector unit (vsetvli), which is not there."""
+        assert cause_of(source, mode, mstatus=mstatus, vsstatus=vsstatus) == ILLEGAL
 
     def test_a_virtual_instructions_tval_is_its_bits(self) -> None:
         bench = Bench("hfence.vvma", mode="VS")

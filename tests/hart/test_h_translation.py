@@ -149,6 +149,19 @@ class TestTwoStageTranslation:
             guest.bench["mstatus"], guest.bench["vsstatus"] = mxr, vmxr
             assert guest.bench.hart.translate(DATA_GVA, access)[1] == fault
 
+    @pytest.mark.parametrize(("own", "host"), [(True, False), (False, True), (True, True)])
+    def test_pages_of_64_kib_in_either_stage(self, own: bool, host: bool) -> None:
+        """Svnapot: 0b1000 in the page number's lowest bits is the size's code; the address gives those bits instead."""
+        guest = Guest("nop")
+        gva, gpa, hpa = 0x40_0000, 0x5_0000, RAM + 0x2_0000
+        for page in range(0, 0x1_0000, 0x1000):
+            for tables, is_napot, source, target, flags in (
+                    (guest.own, own, gva, gpa, ALL), (guest.host, host, gpa, hpa, ALL | U)):
+                place = tables.map(source + page, target + (0x8000 if is_napot else page), flags)
+                guest.bench.memory.store(place, 8, is_napot << 63 | guest.bench.memory.load(place, 8))
+        for page in range(0, 0x1_0000, 0x1000):
+            assert guest.bench.hart.translate(gva + page + 8, STORE) == (hpa + page + 8, 0)
+
     @pytest.mark.parametrize(("bare", "expected"), [("vsatp", OFFSET + DATA_GVA), ("hgatp", None), ("both", None)])
     def test_either_stage_can_be_bare(self, bare: str, expected: int | None) -> None:
         guest = Guest("nop")
