@@ -22,6 +22,7 @@ from .commands.images import app as images
 from .commands.machine import machine
 from .commands.replay import replay
 from .commands.run import run
+from .commands.snapshot import app as snapshot
 
 EXIT_MISTAKE = 2
 EXIT_INTERRUPTED = 130
@@ -43,6 +44,7 @@ app.command("run")(run)
 app.command("compare")(compare)
 app.command("machine")(machine)
 app.command("replay")(replay)
+app.add_typer(snapshot, name="snapshot")
 app.add_typer(images, name="images")
 app.command("disasm")(disasm)
 app.command("asm")(asm)

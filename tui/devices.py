@@ -22,6 +22,7 @@ from ..core.devices.virtio.p9 import VirtioP9
 from ..core.devices.virtio.p9_folder import Folder
 from ..core.errors import ConfigError, OptionError
 from ..core.machine.memory_map import VIRTIO
+from ..core.vmm.recipe import DriveRef
 
 READ_ONLY: Final = "ro"
 LOOPBACK: Final = "127.0.0.1"
@@ -86,6 +87,13 @@ def open_drive(text: str) -> VirtioBlock:
         return VirtioBlock(open_disk(path, is_read_only=text.endswith(f",{READ_ONLY}")))
     except OSError as error:
         raise OptionError(f"--drive {path}: {error.strerror}") from error
+
+
+def note_drives(drives: Sequence[str] | None) -> tuple[DriveRef, ...]:
+    """The drives as a recipe has them: what the guest writes to them stays in memory. Raises ConfigError."""
+    return tuple(
+        DriveRef.of(Path(text.removesuffix(f",{READ_ONLY}")), text.endswith(f",{READ_ONLY}")) for text in drives or ()
+    )
 
 
 # --- shared folders

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -73,3 +75,13 @@ MachineIsaOption = Annotated[
     typer.Option("--isa", metavar="ISA",
                  help="The harts' extensions: an ISA string, a profile, or changes such as -h-sstc."),
 ]
+StoreOption = Annotated[
+    Path | None, typer.Option("--store", metavar="FILE", help="The store; else one in the user's data folder.")]
+
+
+def store_path(option: Path | None) -> Path:
+    """The store's file: the one named, or snapshots.db in Hartvisor's folder in the user's data folder (XDG)."""
+    if option is not None:
+        return option
+    data = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local/share"
+    return Path(data) / "hartvisor" / "snapshots.db"

@@ -70,10 +70,11 @@ class Subject(Protocol[EndT]):
 
 
 class Guest(Generic[EndT]):
-    """A subject in a session. stop: how its last run ended."""
+    """A subject in a session. run: what to run it with, if not with its own. stop: how its last run ended."""
 
-    def __init__(self, subject: Subject[EndT]) -> None:
+    def __init__(self, subject: Subject[EndT], run: Callable[[int], EndT] | None = None) -> None:
         self.subject = subject
+        self._run = run or subject.run
         self.console, self.inputs, self.network = subject.console, subject.inputs, subject.network
         self.stop: EndT | None = None
 
@@ -89,7 +90,7 @@ class Guest(Generic[EndT]):
 
     def run(self, budget: int) -> None:
         """Run on."""
-        self.stop = self.subject.run(budget)
+        self.stop = self._run(budget)
 
     @property
     def is_over(self) -> bool:

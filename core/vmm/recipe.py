@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
+from ..devices.device import State
+from ..devices.network.echo_host import EchoHost
+from ..devices.network.wire import Wire
 from ..devices.virtio.block import VirtioBlock
+from ..devices.virtio.device import VirtioDevice
+from ..devices.virtio.net import VirtioNet
 from ..devices.virtio.overlay import open_disk
 from ..devices.virtio.storage import MemoryDisk
 from ..errors import ConfigError, ImageError
@@ -70,12 +75,54 @@ class DriveRef:
         return VirtioBlock(base if self.is_read_only else MemoryDisk(base=base))
 
 
+ECHO: Final = "echo"
+OUTSIDE: Final = "outside"
+
+
+@dataclass(frozen=True)
+class CardRef:
+    """A network card. mac: its address, as hex. peer: ECHO, the small host in the guest's own time; or OUTSIDE."""
+
+    mac: str
+    peer: str
+
+    def open(self) -> VirtioNet:
+        """The card. A peer outside is not there again: all it ever sends is in the log of inputs."""
+        return VirtioNet(Wire(EchoHost() if self.peer == ECHO else Gone()), bytes.fromhex(self.mac))
+
+
+class Gone:
+    """What remains of a peer outside when a run is had again: it hears nothing, and says what the log says."""
+
+    def answer(self, frame: bytes) -> list[bytes]:
+        """Nothing."""
+        return []
+
+    def save(self) -> State:
+        """Nothing."""
+        return {}
+
+    def restore(self, state: State) -> None:
+        """Nothing."""
+
+    def close(self) -> None:
+        """Nothing was lent."""
+
+
+def note_cards(devices: Sequence[VirtioDevice]) -> tuple[CardRef, ...]:
+    """The network cards among the devices, as a recipe has them."""
+    cards = [device for device in devices if isinstance(device, VirtioNet)]
+    return tuple(
+        CardRef(card.mac.hex(), ECHO if isinstance(card.backend, Wire) and isinstance(card.backend.peer, EchoHost)
+                else OUTSIDE) for card in cards)
+
+
 @dataclass(frozen=True)
 class Recipe:
     """A VM to be made, or made again.
 
     name: what the user calls the image. technique, memory (bytes), vcpus, append, steps_per_tick, policy, tlb, isa: as
-    VmConfig has them. files: the image and the initial ramdisk. drives: in the virtio slots, from the first.
+    VmConfig has them. files: the image and the initial ramdisk. drives, cards: in the virtio slots, from the first.
     """
 
     name: str
@@ -89,10 +136,11 @@ class Recipe:
     isa: tuple[str, ...]
     files: dict[str, FileRef] = field(default_factory=dict)
     drives: tuple[DriveRef, ...] = ()
+    cards: tuple[CardRef, ...] = ()
 
     @classmethod
     def of(cls, name: str, config: VmConfig, image: Path, initrd: Path | None = None,
-           drives: tuple[DriveRef, ...] = ()) -> Recipe:
+           drives: tuple[DriveRef, ...] = (), cards: tuple[CardRef, ...] = ()) -> Recipe:
         """That of a VM which is made of these. Raises ConfigError for what has no name, such as a student's class."""
         if not isinstance(config.technique, str) or not isinstance(config.policy, str):
             raise ConfigError("a VM with a technique or policy of one's own cannot be written down")
@@ -100,17 +148,23 @@ class Recipe:
             raise ConfigError("a VM with handlers of one's own cannot be written down")
         files = {IMAGE: FileRef.of(image)} | ({INITRD: FileRef.of(initrd)} if initrd is not None else {})
         return cls(name, config.technique, config.memory, config.vcpus, config.append, config.steps_per_tick,
-                   config.policy, config.tlb, tuple(sorted(config.isa)), files, drives)
+                   config.policy, config.tlb, tuple(sorted(config.isa)), files, drives, cards)
 
     def under(self, technique: str) -> Recipe:
         """The same guest, virtualized otherwise."""
         return replace(self, technique=technique)
 
-    def start(self, output: Callable[[bytes], None]) -> Vm:
-        """The VM, at its guest's first step. Raises ImageError or ConfigError where something is not as it was."""
+    @property
+    def has_outside(self) -> bool:
+        """Whether peers in real time take part in its runs."""
+        return any(card.peer == OUTSIDE for card in self.cards)
+
+    def start(self, output: Callable[[bytes], None], cards: Sequence[VirtioDevice] | None = None) -> Vm:
+        """The VM, at its guest's first step. cards: the network cards, if they are there. Raises ImageError or
+        ConfigError where something is not as it was."""
         initrd = self.files[INITRD].read() if INITRD in self.files else b""
         self.files[IMAGE].read()
-        return Vm(self._config(initrd), load_image(Path(self.files[IMAGE].path)), output, self._devices())
+        return Vm(self._config(initrd), load_image(Path(self.files[IMAGE].path)), output, self._devices(cards))
 
     def blank(self, output: Callable[[bytes], None]) -> Vm:
         """The VM with nothing in it, for a saved state to be put into. Raises ConfigError."""
@@ -121,8 +175,9 @@ class Recipe:
             technique=self.technique, memory=self.memory, append=self.append, steps_per_tick=self.steps_per_tick,
             policy=self.policy, tlb=self.tlb, isa=frozenset(self.isa), vcpus=self.vcpus, initrd=initrd)
 
-    def _devices(self) -> list[VirtioBlock]:
-        return [drive.open() for drive in self.drives]
+    def _devices(self, cards: Sequence[VirtioDevice] | None = None) -> list[VirtioDevice]:
+        return [*(drive.open() for drive in self.drives),
+                *(cards if cards is not None else [card.open() for card in self.cards])]
 
 
 def _digest(data: bytes) -> str:

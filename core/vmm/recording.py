@@ -194,6 +194,7 @@ class Replay:
         self.checked = 0
         inputs = self.vm.inputs
         inputs.events, inputs.is_kept, inputs.is_closed = list(recording.events), True, True
+        inputs.may_be_silent = recipe.has_outside
         self.vm.console.refill = inputs.pulling("console", lambda: b"")
 
     def run(self, end: int, *, is_verified: bool = False) -> Stop:

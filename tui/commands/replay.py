@@ -7,7 +7,6 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
 from ...core.isa.registers import ABI
 from ...core.vmm.digest import digest
@@ -18,7 +17,7 @@ from ..parameters import JsonOption, TechniqueName
 from ..session import write_all
 
 STDOUT, STDERR = 1, 2
-REGISTERS_A_LINE = 4
+REGISTERS_A_LINE = 3
 
 
 def replay(
@@ -83,8 +82,6 @@ def print_summary(result: dict[str, Any]) -> None:
     if not is_at_end:
         for index, vcpu in enumerate(result["vcpus"]):
             console.print(f"vCPU {index}: pc {vcpu['pc']:#x}, {vcpu['mode']}-mode")
-            table = Table(box=None, pad_edge=False, show_header=False)
             pairs = [f"{ABI[i]:>4} {value:#018x}" for i, value in enumerate(vcpu["registers"])]
             for start in range(0, len(pairs), REGISTERS_A_LINE):
-                table.add_row(*pairs[start : start + REGISTERS_A_LINE])
-            console.print(table)
+                console.print("  ".join(pairs[start : start + REGISTERS_A_LINE]))

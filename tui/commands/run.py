@@ -10,12 +10,16 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from ...core.errors import OptionError
 from ...core.machine.loader import load_image, read_file
 from ...core.vmm.digest import digest
 from ...core.vmm.exits import labelled
+from ...core.vmm.recipe import Recipe, note_cards
+from ...core.vmm.recording import DIGEST_EVERY, Recorder
 from ...core.vmm.stop import Stop, StopReason
+from ...core.vmm.store import Store
 from ...core.vmm.vm import Vm
-from ..devices import DriveOption, NetdevOption, ShareOption, open_devices
+from ..devices import DriveOption, NetdevOption, ShareOption, note_drives, open_devices
 from ..options import check_writable, find_image, make_config, parse_guest_isa, parse_number, write_json
 from ..parameters import (
     AppendOption,
@@ -27,10 +31,12 @@ from ..parameters import (
     PolicyName,
     PolicyOption,
     SmpOption,
+    StoreOption,
     TechniqueName,
     TechniqueOption,
     TlbName,
     TlbOption,
+    store_path,
 )
 from ..session import Guest, run_session, write_all
 
@@ -53,6 +59,16 @@ def run(
     shadow_policy: PolicyOption = PolicyName.CACHED,
     tlb: TlbOption = TlbName.PRECISE,
     isa: IsaOption = None,
+    record: Annotated[
+        Path | None, typer.Option("--record", metavar="FILE", help="Record the run, for `hartvisor replay`.")
+    ] = None,
+    digest_every: Annotated[
+        str, typer.Option("--digest-every", metavar="N", help="With --record: a digest of the state every N steps.")
+    ] = str(DIGEST_EVERY),
+    save: Annotated[
+        str | None, typer.Option("--save", metavar="NAME", help="Keep the state at the end as a snapshot.")
+    ] = None,
+    store: StoreOption = None,
     json: JsonOption = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No summary at the end.")] = False,
 ) -> None:
@@ -71,18 +87,47 @@ def run(
         memory, technique=technique.value, append=bootargs, policy=shadow_policy.value, tlb=tlb.value,
         isa=parse_guest_isa(isa, [technique.value]), vcpus=smp, initrd=read_file(ramdisk) if ramdisk else b"",
     )
+    is_kept = record is not None or save is not None
+    if is_kept and share:
+        raise OptionError("--share: what is in a folder of the host's can be neither recorded nor saved; use --drive")
     loaded = load_image(path)
-    with open_devices(drive, netdev, share) as devices:
-        vm = Vm(config, loaded, write_all(console), devices)
-        running = Guest(vm)
+    with open_devices(None if is_kept else drive, netdev, share) as devices:
         started = time.process_time()
-        stop = running.stop if run_session(running, limit) else None
+        if is_kept:
+            recipe = Recipe.of(image, config, path, ramdisk, note_drives(drive), note_cards(devices))
+            vm = recipe.start(write_all(console), devices)
+            every = parse_number(digest_every, "--digest-every")
+            stop = run_recorded(vm, recipe, record, every, limit) if record is not None else run_to_end(vm, limit)
+            if save is not None:
+                Store(store_path(store)).save(save, vm, recipe)
+        else:
+            vm = Vm(config, loaded, write_all(console), devices)
+            stop = run_to_end(vm, limit)
         result = summary(vm, image, stop, time.process_time() - started)
     write_json(json, result)
     if not quiet and json != "-":
         print_summary(result)
     if stop is not None and (stop.reason in (StopReason.ASLEEP, StopReason.GUEST_FAULT) or "fail" in stop.detail):
         raise typer.Exit(1)
+
+
+def run_to_end(vm: Vm, limit: int | None) -> Stop | None:
+    """A session; its end, None if the user quit."""
+    running = Guest(vm)
+    return running.stop if run_session(running, limit) else None
+
+
+def run_recorded(vm: Vm, recipe: Recipe, file: Path, every: int, limit: int | None) -> Stop | None:
+    """As run_to_end, into a recording. Raises ConfigError where the file cannot be written."""
+    recorder = Recorder(vm, recipe, file, every)
+    try:
+        running = Guest(vm, recorder.run)
+        stop = running.stop if run_session(running, limit) else None
+        recorder.close(stop)
+    except BaseException:
+        recorder.cut_off()
+        raise
+    return stop
 
 
 def summary(vm: Vm, image: str, stop: Stop | None, seconds: float) -> dict[str, Any]:
