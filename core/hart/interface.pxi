@@ -328,14 +328,9 @@ cdef class Hart:
             self.clock_moved()
 
     def set_irq(self, int interrupt, level):
-        cdef u64 bit = <u64>1 << interrupt
         if interrupt not in (IRQ_MSI, IRQ_MEI, IRQ_SEI):
             raise ValueError(f"there is no wire for interrupt {interrupt} (mtimecmp drives the timer's)")
-        if level:
-            self.state.lines |= bit
-        else:
-            self.state.lines &= ~bit
-        self.state.irq_check = True
+        drive(self.state, interrupt, level)
 
     def receive_msi(self, file, u64 identity):
         file_receive(self.state, checked_file(self.state, file), identity)

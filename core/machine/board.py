@@ -1,11 +1,11 @@
-"""The board that every guest finds, in a VM or on the bare machine: test finisher, PLIC, UART and virtio slots."""
+"""The board that every guest finds, in a VM or on the bare machine: test finisher, interrupt controller, UART and
+virtio slots."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
 
 from ..devices.console import ConsoleEnd
 from ..devices.device import Device, IrqLine, State
-from ..devices.plic import Plic
 from ..devices.test_finisher import Finish, TestFinisher
 from ..devices.uart16550 import Uart16550
 from ..devices.virtio.block import VirtioBlock
@@ -17,7 +17,8 @@ from ..devices.virtio.storage import MemoryDisk
 from ..errors import ConfigError
 from .bus import Bus
 from .inputs import Inputs
-from .memory_map import PLIC, TEST_FINISHER, UART, VIRTIO, Region
+from .interrupts import Controller
+from .memory_map import TEST_FINISHER, UART, VIRTIO, Region
 from .network import Network
 
 CONSOLE = "console"
@@ -36,16 +37,16 @@ def _standing() -> int:
 class Board:
     """Devices wired to each other, with their outer ends left to the caller.
 
-    contexts: the PLIC's outputs, M-mode then S-mode of each hart, None where a line leads nowhere. console: the
-    terminal. on_finish: called at the store with which the guest powers off or asks for a reset. ram: where virtio
-    devices find their queues. network: where the wires of their cards lead, None for a board without a clock.
+    controller: what their interrupt lines lead to. console: the terminal. on_finish: called at the store with which
+    the guest powers off or asks for a reset. ram: where virtio devices find their queues. network: where the wires of
+    their cards lead, None for a board without a clock.
 
     virtio: the slots, by number.
     """
 
     def __init__(
         self,
-        contexts: Sequence[IrqLine | None],
+        controller: Controller,
         console: ConsoleEnd,
         on_finish: Callable[[Finish], None],
         ram: GuestRam | None = None,
@@ -54,10 +55,11 @@ class Board:
         self.bus = Bus()
         self.network = network or Network(_standing, 1, Inputs(_standing))
         self.console = console
-        self.plic = Plic(contexts)
+        self.controller = controller
         self.uart = Uart16550(console, self.irq_line(UART))
         self.finisher = TestFinisher(on_finish)
-        self.attach(PLIC, self.plic)
+        for region, device in controller.slots:
+            self.attach(region, device)
         self.attach(UART, self.uart)
         self.attach(TEST_FINISHER, self.finisher)
         self.virtio = tuple(VirtioMmio(self.irq_line(region)) for region in VIRTIO)
@@ -92,10 +94,10 @@ class Board:
         return tuple(disk for disk in disks if isinstance(disk, MemoryDisk))
 
     def irq_line(self, region: Region) -> IrqLine:
-        """The PLIC input that memory_map gives the region's device. Raises ValueError where it gives none."""
+        """The controller's input that memory_map gives the region's device. Raises ValueError where it gives none."""
         if region.irq is None:
             raise ValueError(f"{region} has no interrupt")
-        return partial(self.plic.set_source, region.irq)
+        return partial(self.controller.set_source, region.irq)
 
     def offer_input(self) -> bool:
         """The guest sleeps: let what it waits for arrive at its serial port. Whether anything did."""

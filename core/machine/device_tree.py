@@ -8,16 +8,36 @@ from collections.abc import Callable, Sequence
 
 import fdt
 
+from ..devices.aplic_registers import N_SOURCES as APLIC_SOURCES
+from ..devices.imsic import LAST_IDENTITY
 from ..devices.plic import N_SOURCES
 from ..devices.test_finisher import PASS_WORD, RESET_WORD
 from ..errors import ConfigError
 from ..isa.causes import MEI, MSI, MTI, SEI
 from ..isa.extensions import DEFAULT_ISA, format_isa, names_in_order
 from ..isa.paging import mmu_type
-from .memory_map import ACLINT, DEVICE_TREE_SPACE, PLIC, RTC, TEST_FINISHER, UART, VIRTIO, VM_BOARD, Region, ram
+from .memory_map import (
+    ACLINT,
+    APLIC_M,
+    APLIC_S,
+    DEVICE_TREE_SPACE,
+    IMSIC_M,
+    IMSIC_S,
+    PAGE_SIZE,
+    PLIC,
+    RTC,
+    TEST_FINISHER,
+    UART,
+    VIRTIO,
+    VM_BOARD,
+    Region,
+    ram,
+)
 
 DEFAULT_TIMEBASE = 10_000_000  # Hz
 UART_CLOCK = 3_686_400  # Hz
+LEVEL_HIGH = 4
+"""What follows a source's number where the controller has to be told its mode: level-sensitive, active high."""
 
 VERSION = 17
 
@@ -25,10 +45,11 @@ Value = int | str | list[int] | list[str] | bytes | None
 
 
 class Phandles:
-    """The numbers by which nodes refer to each other, in order of first mention."""
+    """The numbers by which nodes refer to each other, in order of first mention. board: the regions that have one."""
 
-    def __init__(self) -> None:
+    def __init__(self, board: Sequence[Region]) -> None:
         self._numbers: dict[str, int] = {}
+        self.names = frozenset(region.name for region in board)
 
     def __call__(self, name: str) -> int:
         return self._numbers.setdefault(name, len(self._numbers) + 1)
@@ -57,8 +78,9 @@ def build_device_tree(
     """
     if not bootargs.isascii() or "\0" in bootargs:
         raise ConfigError(f"kernel arguments {bootargs!r}: only ASCII text can be handed over")
-    phandles = Phandles()
-    devices = [NODES[region](region, n_harts, phandles) for region in sorted(board, key=lambda region: region.base)]
+    phandles = Phandles(board)
+    regions = sorted(board, key=lambda region: region.base)
+    devices = [NODES[region.name](region, n_harts, phandles) for region in regions]
     memory = ram(memory_size)
     root = node(
         "/",
@@ -150,8 +172,10 @@ def syscon(name: str, word: int, phandles: Phandles) -> fdt.Node:
 
 
 def interrupt(region: Region, phandles: Phandles) -> dict[str, Value]:
-    """The properties of a device whose line goes to the PLIC."""
+    """The properties of a device whose line goes to the PLIC, or to the APLIC's domain of S-mode."""
     assert region.irq is not None
+    if APLIC_S.name in phandles.names:
+        return {"interrupts": [region.irq, LEVEL_HIGH], "interrupt-parent": phandles(APLIC_S.name)}
     return {"interrupts": region.irq, "interrupt-parent": phandles("plic")}
 
 
@@ -198,6 +222,50 @@ def plic(region: Region, n_harts: int, phandles: Phandles) -> fdt.Node:
     )
 
 
+def aplic(region: Region, n_harts: int, phandles: Phandles) -> fdt.Node:
+    """A domain of the APLIC: wires to the harts, or messages to their interrupt files; M-mode's passes all on."""
+    is_root = region.name == APLIC_M.name
+    files = IMSIC_M if is_root else IMSIC_S
+    properties: dict[str, Value] = {
+        "phandle": phandles(region.name),
+        "riscv,num-sources": APLIC_SOURCES,
+        "reg": reg(region),
+        "interrupt-controller": None,
+        "#interrupt-cells": 2,
+        "#address-cells": 0,
+        "compatible": ["qemu,aplic", "riscv,aplic"],
+    }
+    if files.name in phandles.names:
+        properties["msi-parent"] = phandles(files.name)
+    else:
+        properties["interrupts-extended"] = phandles.hart_inputs(n_harts, MEI if is_root else SEI)
+    if is_root:
+        child = phandles(APLIC_S.name)
+        properties["riscv,children"] = child
+        # The binding's name, and the one that firmware of the time before it knows.
+        properties["riscv,delegation"] = properties["riscv,delegate"] = [child, 1, APLIC_SOURCES]
+    return node(f"interrupt-controller@{region.base:x}", properties)
+
+
+def imsic(region: Region, n_harts: int, phandles: Phandles) -> fdt.Node:
+    """The interrupt files of M-mode, or of S-mode and the guests."""
+    is_machine = region.name == IMSIC_M.name
+    guest_bits = (region.size // PAGE_SIZE // n_harts).bit_length() - 1
+    properties: dict[str, Value] = {
+        "phandle": phandles(region.name),
+        "riscv,num-ids": LAST_IDENTITY,
+        "reg": reg(region),
+        "interrupts-extended": phandles.hart_inputs(n_harts, MEI if is_machine else SEI),
+        "msi-controller": None,
+        "interrupt-controller": None,
+        "#interrupt-cells": 0,
+        "compatible": ["qemu,imsics", "riscv,imsics"],
+    }
+    if guest_bits:
+        properties["riscv,guest-index-bits"] = guest_bits
+    return node(f"interrupt-controller@{region.base:x}", properties)
+
+
 def uart(region: Region, n_harts: int, phandles: Phandles) -> fdt.Node:
     """The serial port."""
     return node(
@@ -219,12 +287,16 @@ def virtio(region: Region, n_harts: int, phandles: Phandles) -> fdt.Node:
     )
 
 
-#: How each region's device is described.
-NODES: dict[Region, Callable[[Region, int, Phandles], fdt.Node]] = {
-    TEST_FINISHER: test_finisher,
-    RTC: rtc,
-    ACLINT: aclint,
-    PLIC: plic,
-    UART: uart,
-    **dict.fromkeys(VIRTIO, virtio),
+#: How the device of each region, by name, is described.
+NODES: dict[str, Callable[[Region, int, Phandles], fdt.Node]] = {
+    TEST_FINISHER.name: test_finisher,
+    RTC.name: rtc,
+    ACLINT.name: aclint,
+    PLIC.name: plic,
+    APLIC_M.name: aplic,
+    APLIC_S.name: aplic,
+    IMSIC_M.name: imsic,
+    IMSIC_S.name: imsic,
+    UART.name: uart,
+    **{region.name: virtio for region in VIRTIO},
 }

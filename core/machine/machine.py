@@ -32,21 +32,20 @@ from ..hart import (
     HartState,
     Memory,
 )
-from ..isa.causes import MEI, MSI, SEI
-from ..isa.extensions import DEFAULT_ISA
+from ..isa.causes import MSI, SEI
+from ..isa.extensions import DEFAULT_ISA, close, without
 from .board import CONSOLE, QUIET_TICKS, Board
 from .boot import BootFiles, dynamic_info, dynamic_info_address, initrd_region
 from .device_tree import DEFAULT_TIMEBASE, build_device_tree
 from .inputs import Inputs
+from .interrupts import DEFAULT_GUESTS, MAX_GUESTS, Aia, machine_controller, plic_controller
 from .loader import Image, place
 from .memory_map import (
     ACLINT,
-    FIRMWARE_BOARD,
     MIN_MEMORY,
     PAGE_SIZE,
     RAM_BASE,
     RTC,
-    VM_BOARD,
     Region,
     device_tree_region,
 )
@@ -119,8 +118,9 @@ class Machine:
 
     memory_size: bytes of RAM, a multiple of 4096 and at least memory_map.MIN_MEMORY. hosts: HOST_* bits, the modes
     that the caller plays. isa: the harts' extensions; has_h=False takes H away. console: the serial port's far end.
-    tlb: as for Hart. devices: what is in the virtio slots, from the first; None leaves one empty. Raises ConfigError
-    for what cannot be built.
+    tlb: as for Hart. aia: what takes the PLIC's place; with interrupt files, each hart has Smaia and as many files for
+    guests as `aia_guests` says, 0 to 7 (without H none). devices: what is in the virtio slots, from the first; None
+    leaves one empty. Raises ConfigError for what cannot be built.
     """
 
     def __init__(
@@ -134,6 +134,8 @@ class Machine:
         console: ConsoleEnd | None = None,
         steps_per_tick: int = DEFAULT_STEPS_PER_TICK,
         tlb: str = "precise",
+        aia: Aia = Aia.NONE,
+        aia_guests: int = DEFAULT_GUESTS,
         devices: Sequence[VirtioDevice | None] = (),
     ) -> None:
         if memory_size < MIN_MEMORY or memory_size % PAGE_SIZE:
@@ -147,23 +149,29 @@ class Machine:
         self.is_hosted = bool(hosts & HOST_M)
         if self.is_hosted and n_harts > 1:
             raise ConfigError(f"{n_harts} harts: without firmware a machine has one")
+        if not 0 <= aia_guests <= MAX_GUESTS:
+            raise ConfigError(f"{aia_guests} interrupt files for guests: a hart has 0 to {MAX_GUESTS}")
+        if self.is_hosted and aia is not Aia.NONE:
+            raise ConfigError(f"aia {aia.value}: the board that the hypervisor shares has a PLIC")
+        isa = isa if has_h else without(isa, "H")
+        guests = aia_guests if "H" in isa else 0
+        has_files = aia is Aia.APLIC_IMSIC
         self.memory = Memory(memory_size, RAM_BASE)
         self.harts = tuple(
-            Hart(self.memory, hart_id=index, isa=isa, has_h=has_h, hosts=hosts,
-                 steps_per_tick=steps_per_tick, tlb=tlb)
+            Hart(self.memory, hart_id=index, isa=close([*isa, "Smaia"]) if has_files else isa, hosts=hosts,
+                 steps_per_tick=steps_per_tick, tlb=tlb, guest_files=guests if has_files else None)
             for index in range(n_harts)
         )
         self.console = console or ConsoleEnd()
         self.finish: Finish | None = None
-        contexts = [
-            None if self.is_hosted and interrupt == MEI else partial(hart.set_irq, interrupt)
-            for hart in self.harts
-            for interrupt in (MEI, SEI)
-        ]
+        if self.is_hosted:
+            controller = plic_controller([None, partial(self.harts[0].set_irq, SEI)])
+        else:
+            controller = machine_controller(aia, self.harts, guests)
         self.inputs = Inputs(lambda: self.steps)
         self.network = Network(lambda: self.steps, steps_per_tick * n_harts, self.inputs)
         ram = SharedRam(self.memory, self._break_reservations)
-        self.board = Board(contexts, self.console, self._on_finish, ram, self.network)
+        self.board = Board(controller, self.console, self._on_finish, ram, self.network)
         self.board.attach_all(devices)
         self.inputs.connect(CONSOLE, self.console.type)
         if not self.is_hosted:
@@ -199,7 +207,7 @@ class Machine:
             bootargs=files.bootargs,
             initrd=initrd,
             isa=self.harts[0].isa,
-            board=VM_BOARD if self.is_hosted else FIRMWARE_BOARD,
+            board=[region for region, _ in self.board.bus.slots],
         )
         taken = [device_tree_region(size)] + ([initrd] if initrd is not None else [])
         place(first, self.memory.write, self.memory.base, size, reserved=taken)

@@ -39,9 +39,16 @@ TEST_FINISHER = Region("test finisher", 0x10_0000, 0x1000)
 RTC = Region("RTC", 0x10_1000, 0x1000, irq=11)
 ACLINT = Region("ACLINT", 0x200_0000, 0x1_0000)
 PLIC = Region("PLIC", 0xC00_0000, 0x60_0000)
+#: Instead of the PLIC, where a machine has the AIA: the domains of M-mode and S-mode, of up to 512 harts.
+APLIC_M = Region("APLIC M", 0xC00_0000, 0x8000)
+APLIC_S = Region("APLIC S", 0xD00_0000, 0x8000)
 UART = Region("UART", 0x1000_0000, 0x100, irq=10)
 #: The eight virtio-mmio slots; those without a device are there all the same, as on QEMU.
 VIRTIO = tuple(Region(f"virtio {slot}", 0x1000_1000 + 0x1000 * slot, 0x1000, irq=1 + slot) for slot in range(8))
+#: The harts' interrupt files, a page each: M-mode's; S-mode's, each followed by those of its guests. How many pages
+#: there are is the machine's to say.
+IMSIC_M = Region("IMSIC M", 0x2400_0000, PAGE_SIZE)
+IMSIC_S = Region("IMSIC S", 0x2800_0000, PAGE_SIZE)
 RAM_BASE = 0x8000_0000
 
 #: What a VM has, and the bare machine under the built-in SBI: equal boards, hence one device tree for all techniques.

@@ -18,6 +18,7 @@ from ..machine.board import CONSOLE, QUIET_TICKS, Board
 from ..machine.boot import initrd_region
 from ..machine.device_tree import DEFAULT_TIMEBASE, build_device_tree
 from ..machine.inputs import Inputs
+from ..machine.interrupts import plic_controller
 from ..machine.loader import Image, place
 from ..machine.machine import QUANTUM
 from ..machine.memory_map import RAM_BASE, device_tree_region
@@ -94,8 +95,8 @@ class Vm:
         self.inputs = Inputs(lambda: self.steps)
         self.network = Network(lambda: self.steps, config.steps_per_tick * config.vcpus, self.inputs)
         self.network.on_change = self._look_again
-        self.board = Board(contexts, self.console, self._finish, SharedRam(self.ram, self._break_reservations),
-                           self.network)
+        self.board = Board(plic_controller(contexts), self.console, self._finish,
+                           SharedRam(self.ram, self._break_reservations), self.network)
         self.board.attach_all(devices)
         self.inputs.connect(CONSOLE, self.console.type)
         self.bus = self.board.bus

@@ -18,6 +18,7 @@ from hartvisor.core.devices.console import ConsoleEnd
 from hartvisor.core.devices.plic import CLAIM, CONTEXT_BASE, CONTEXT_STRIDE, ENABLE_BASE, ENABLE_STRIDE, PENDING_BASE
 from hartvisor.core.devices.test_finisher import Finish
 from hartvisor.core.machine.board import Board
+from hartvisor.core.machine.interrupts import plic_controller
 from hartvisor.core.machine.memory_map import ACLINT, PLIC, TEST_FINISHER, UART
 from tests.oracles import require_oracle
 
@@ -33,7 +34,7 @@ class Pair:
     def __init__(self, qemu: QemuBoard) -> None:
         self.qemu = qemu
         self.mtime = 0
-        self.board = Board([None, None], ConsoleEnd(), self.on_finish)
+        self.board = Board(plic_controller([None, None]), ConsoleEnd(), self.on_finish)
         wires = [TimerWires(lambda level: None, lambda value: None)]
         self.board.attach(ACLINT, Aclint(wires, lambda: self.mtime, self.set_mtime))
         self.history: list[str] = []

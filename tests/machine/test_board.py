@@ -13,6 +13,7 @@ from hartvisor.core.devices.virtio.storage import MemoryDisk
 from hartvisor.core.errors import ConfigError
 from hartvisor.core.hart import Memory
 from hartvisor.core.machine.board import Board
+from hartvisor.core.machine.interrupts import plic_controller
 from hartvisor.core.machine.memory_map import MIN_MEMORY, PLIC, RAM_BASE, TEST_FINISHER, UART, VIRTIO, Region
 from tests.devices.virtio.disk import Disk
 from tests.devices.virtio.driver import Driver
@@ -27,7 +28,7 @@ class Fixture:
         self.seip = False
         self.finished: list[Finish] = []
         self.memory = Memory(MIN_MEMORY, RAM_BASE)
-        self.board = Board([None, self.set_seip], ConsoleEnd(), self.finished.append, self.memory)
+        self.board = Board(plic_controller([None, self.set_seip]), ConsoleEnd(), self.finished.append, self.memory)
 
     def set_seip(self, level: bool) -> None:
         self.seip = level

@@ -41,8 +41,10 @@ def name_phandles(nodes: dict[str, Properties]) -> dict[str, Properties]:
     paths = {number: path for path, properties in nodes.items() for number in properties.pop("phandle", [])}
     for properties in nodes.values():
         for name, cells in properties.items():
-            if name in ("interrupt-parent", "regmap", "cpu"):
+            if name in ("interrupt-parent", "regmap", "cpu", "msi-parent", "riscv,children"):
                 properties[name] = [paths[cell] for cell in cells]
+            elif name in ("riscv,delegation", "riscv,delegate"):
+                properties[name] = [paths[cells[0]], *cells[1:]]
             elif name == "interrupts-extended":
                 properties[name] = [paths[cell] if at % 2 == 0 else str(cell) for at, cell in enumerate(cells)]
     return nodes

@@ -107,6 +107,7 @@ def test_folder_where_all_pass(tmp_path: Path, capsys: pytest.CaptureFixture[str
         ([], "nothing to boot; give --bios FILE"),
         (["--tohost"], "give the test with --bios FILE"),
         (["--bios", "{elf}", "--smp", "9"], "9 harts"),
+        (["--bios", "{elf}", "--aia-guests", "8"], "--aia-guests 8: a hart has 0 to 7"),
         (["--bios", "{elf}", "--initrd", "{folder}/nowhere"], "No such file"),
         (["--bios", "{elf}", "--initrd", "{big}", "--memory", "16M"], "does not fit"),
         (["--tohost-dir", "{folder}", "--tohost"], "give either"),

@@ -14,6 +14,7 @@ from ...core.devices.test_finisher import Outcome
 from ...core.errors import ConfigError, OptionError
 from ...core.isa.extensions import DEFAULT_ISA, format_isa, parse_isa
 from ...core.machine.boot import read_boot_files
+from ...core.machine.interrupts import DEFAULT_GUESTS, MAX_GUESTS, Aia
 from ...core.machine.machine import Machine, Stop
 from ...core.machine.tohost import DEFAULT_BUDGET
 from ...guest.debian import debian_folder
@@ -46,6 +47,12 @@ def machine(
     smp: Annotated[int, typer.Option("--smp", metavar="N", help="Harts, 1 to 8.")] = 1,
     memory: Annotated[str, typer.Option("--memory", metavar="SIZE", help="RAM.")] = "128M",
     isa: MachineIsaOption = None,
+    aia: Annotated[
+        Aia, typer.Option("--aia", help="Advanced interrupts instead of the PLIC: an APLIC, or IMSICs besides.")
+    ] = Aia.NONE,
+    aia_guests: Annotated[
+        int, typer.Option("--aia-guests", metavar="N", help="Interrupt files for guests in each IMSIC, 0 to 7.")
+    ] = DEFAULT_GUESTS,
     drive: DriveOption = None,
     netdev: NetdevOption = None,
     share: ShareOption = None,
@@ -70,6 +77,8 @@ def machine(
     size = parse_size(memory, "--memory")
     limit = parse_number(budget, "--budget") if budget is not None else None
     extensions = DEFAULT_ISA if isa is None else parse_isa(isa)
+    if not 0 <= aia_guests <= MAX_GUESTS:
+        raise OptionError(f"--aia-guests {aia_guests}: a hart has 0 to {MAX_GUESTS} interrupt files for guests")
     if tohost_dir is not None and (bios is not None or tohost):
         raise OptionError("--tohost-dir runs all files of a folder; --bios FILE --tohost runs one: give either")
     if tohost_dir is not None or tohost:
@@ -90,7 +99,8 @@ def machine(
     console = ConsoleEnd(write_all(STDERR if json == "-" else STDOUT))
     with open_devices(drive, netdev, share) as devices:
         try:
-            built = Machine(size, n_harts=smp, isa=extensions, console=console, devices=devices)
+            built = Machine(size, n_harts=smp, isa=extensions, console=console, devices=devices, aia=aia,
+                            aia_guests=aia_guests)
         except ConfigError as error:
             raise OptionError(f"--memory {memory} --smp {smp}: {error}") from error
         built.boot(files)

@@ -18,6 +18,7 @@ from hartvisor.core.devices.virtio.block import VirtioBlock
 from hartvisor.core.devices.virtio.overlay import open_disk
 from hartvisor.core.hart import Memory
 from hartvisor.core.machine.board import Board
+from hartvisor.core.machine.interrupts import plic_controller
 from hartvisor.core.machine.memory_map import MIB, RAM_BASE, VIRTIO
 from tests.oracles import require_oracle
 
@@ -72,7 +73,7 @@ def boards(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Boards]:
         *("-drive", f"if=none,id=d,format=raw,file={folder / 'theirs'}"),
     ]
     memory = Memory(4 * MIB, RAM_BASE)
-    ours = Board([None, None], ConsoleEnd(), lambda finish: None, memory)
+    ours = Board(plic_controller([None, None]), ConsoleEnd(), lambda finish: None, memory)
     disk = open_disk(folder / "ours")
     ours.attach_virtio(0, VirtioBlock(disk))
     with QemuBoard(program, folder, options) as qemu:
