@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from hartvisor.core.isa.assembler import assemble
+from hartvisor.core.isa.extensions import DEFAULT_ISA
 
 from .float_qemu import FINISHER, RAM, on_ours, on_qemu
 
@@ -198,10 +199,11 @@ def image(cases: Sequence[Case], resets: Sequence[str] = ()) -> bytes:
     return bytes(ram)
 
 
-def run(qemu: str, cpu: str, cases: Sequence[Case], resets: Sequence[str] = ()) -> tuple[bytes, bytes]:
-    """RAM from RESETS on after both ran the cases: (ours, QEMU's)."""
+def run(qemu: str, cpu: str, cases: Sequence[Case], resets: Sequence[str] = (),
+        isa: frozenset[str] = DEFAULT_ISA) -> tuple[bytes, bytes]:
+    """RAM from RESETS on after both ran the cases: (ours, with the extensions `isa`, QEMU's)."""
     ram, end = image(cases, resets), RESULTS + RESULT * len(cases)
-    return on_ours(ram, end)[RESETS - RAM :], on_qemu(qemu, cpu, ram, end)[RESETS - RAM :]
+    return on_ours(ram, end, isa=isa)[RESETS - RAM :], on_qemu(qemu, cpu, ram, end)[RESETS - RAM :]
 
 
 def result(ram: bytes, index: int) -> dict[str, int]:

@@ -165,11 +165,3 @@ RESETS = {
     "tinfo": "Sdtrig: which types there are is the hart's choice",
 }
 """Registers whose values at reset differ, and why they may."""
-
-
-def bits_of(name: str) -> int:
-    """The bits of a CSR that are not compared with QEMU's."""
-    bits = U64 if name in TRIGGERS else 0
-    for deviation in DEVIATIONS:
-        bits |= deviation.bits if name in deviation.csrs else 0
-    return bits

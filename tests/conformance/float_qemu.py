@@ -17,6 +17,7 @@ from pathlib import Path
 
 from hartvisor.core.hart import EXIT_MMIO, Hart, Memory
 from hartvisor.core.isa.assembler import assemble
+from hartvisor.core.isa.extensions import DEFAULT_ISA
 from hartvisor.core.isa.instructions import Instruction
 from tests.oracles import require_oracle
 
@@ -123,11 +124,11 @@ def on_qemu(qemu: str, cpu: str, image: bytes, end: int) -> bytes:
             return file.read(end - RAM)
 
 
-def on_ours(image: bytes, end: int, *, host_float: bool = True) -> bytes:
+def on_ours(image: bytes, end: int, *, host_float: bool = True, isa: frozenset[str] = DEFAULT_ISA) -> bytes:
     """The same by our hart."""
     memory = Memory(SIZE)
     memory.write(RAM, image)
-    hart = Hart(memory)
+    hart = Hart(memory, isa=isa)
     hart.host_float = host_float
     hart.pc = RAM
     while (seen := hart.run(1 << 40)).reason == EXIT_MMIO and seen.address != FINISHER:

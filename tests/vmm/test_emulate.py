@@ -84,6 +84,20 @@ def test_matches_the_hart_everywhere(instruction: str, address: int, operand: in
     check(instruction, address, operand, reserved)
 
 
+@pytest.mark.parametrize("technique", ["deprivileged", "shadow", "two-stage"])
+def test_a_reservation_is_the_guests_wherever_its_frame_lies(technique: str) -> None:
+    vm = start(guest("lr.d a2, (a0)\nsc.d a3, a1, (a0)"), technique)
+    vm.ram.store(DATA, 8, 5)
+    vm.hart.write_gpr(10, DATA)
+    vm.hart.write_gpr(11, 6)
+    for instruction, reserved in (("lr.d a2, (a0)", DATA), ("sc.d a3, a1, (a0)", -1)):
+        found = find_memory_op(int.from_bytes(assemble(instruction).code, "little"))
+        assert found is not None and emulate_access(vm.vcpus[0], *found) is None
+        assert vm.vcpus[0].reservation == reserved
+    assert (vm.hart.read_gpr(12), vm.hart.read_gpr(13), vm.ram.load(DATA, 8)) == (5, 0, 6)
+    assert vm.ram.hpa(DATA) != DATA
+
+
 def test_every_memory_instruction_of_the_table_is_known() -> None:
     accessing = {row.name for row in INSTRUCTIONS if row.syntax.endswith(("imm(rs1)", "(rs1)")) and not row.expands
                  and row.extension != "H" and row.name != "jalr"}

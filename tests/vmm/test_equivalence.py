@@ -160,6 +160,17 @@ def test_stores_to_guarded_tables_of_every_shape() -> None:
     assert vms[COMPARED.index("shadow")].vcpus[0].technique.pager_stats is not None
 
 
+def test_a_store_from_a_guarded_table_into_nothing_reports_the_page_that_is_missing() -> None:
+    """It exits at its first page, which the hypervisor guards; the guest's fault is at the second, and nothing is
+    written."""
+    source = STRADDLING_PT_WRITE.format(satp=hex(8 << 60 | 0x80300))
+    atomic = "    amoswap.d a4, s2, (t1)"
+    source = source.replace(atomic, "    sd zero, 0(s1)\n    mv s6, s4\n    mv s7, s5\n" + atomic)
+    for vm in assert_equivalent(source, 200):
+        assert (vm.hart.read_gpr(22), vm.hart.read_gpr(23)) == (15, 0x4000_1000)
+        assert vm.ram.read(0x8030_2FFD, 3) == bytes.fromhex("887766")
+
+
 RESERVATION_AT_A_PAGES_END = """
     li t0, 0x80300ffc
     sw t0, 0(t0)
