@@ -42,7 +42,7 @@ def test_entry_state(technique: str) -> None:
     assert state.mode == 1
     assert [value for index, value in enumerate(state.gprs) if index != 11] == [0] * 31
     assert vm.ram.read(tree, 4) == b"\xd0\x0d\xfe\xed"
-    assert {name: value for name, value in state.csrs.items() if value} == {0x100: 2 << 32}
+    assert {name: value for name, value in state.csrs.items() if value} == {0x100: 2 << 32, 0x106: 7}
 
 
 @every_technique
