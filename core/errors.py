@@ -4,6 +4,7 @@
     ├── ImageError          a guest image: missing, truncated, of another machine, or too big for memory
     ├── OptionError         a command-line option or argument with a bad value
     ├── ConfigError         a machine or VM that cannot be built as described
+    ├── TraceError          a trace file that is none, or is damaged
     └── AssemblyError       assembly source that does not assemble: file, line, and what would be right
 
 Guest behaviour never raises any of these: a guest's fault is a trap.
@@ -26,6 +27,10 @@ class OptionError(HartvisorError):
 
 class ConfigError(HartvisorError):
     """A machine or VM description that contradicts itself or asks for what does not exist."""
+
+
+class TraceError(HartvisorError):
+    """A trace file that cannot be read, or be written."""
 
 
 class AssemblyError(HartvisorError):

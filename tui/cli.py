@@ -23,6 +23,7 @@ from .commands.machine import machine
 from .commands.replay import replay
 from .commands.run import run
 from .commands.snapshot import app as snapshot
+from .commands.trace import trace
 
 EXIT_MISTAKE = 2
 EXIT_INTERRUPTED = 130
@@ -45,6 +46,7 @@ app.command("compare")(compare)
 app.command("machine")(machine)
 app.command("replay")(replay)
 app.add_typer(snapshot, name="snapshot")
+app.command("trace")(trace)
 app.add_typer(images, name="images")
 app.command("disasm")(disasm)
 app.command("asm")(asm)

@@ -21,6 +21,7 @@ from .hart import (
     Exit,
     Hart,
     Memory,
+    Trace,
     op_counts,
     op_names,
 )
@@ -50,6 +51,7 @@ __all__ = [
     "Hart",
     "HartState",
     "Memory",
+    "Trace",
     "op_counts",
     "op_names",
 ]

@@ -192,6 +192,45 @@ class Hart:
     walks: int            # page-table walks done
     walk_reads: int       # page-table entries read by them
 
+class Trace:
+    """What a hart records while it runs, from now to `close`; a hart has one at most (else ValueError).
+
+    It changes nothing that the guest or its host can see, but for counts of TLB misses and walks. instructions: those
+    that retire. memory: their loads and stores. traps: those it takes itself. wires: timers and interrupt lines that
+    change. first, last: only steps in [first, last). is_guest: the hart is a VM's, V is not recorded.
+    """
+
+    def __init__(self, hart: Hart, *, instructions: bool = False, memory: bool = False, traps: bool = False,
+                 wires: bool = False, first: int = 0, last: int = ..., is_guest: bool = False) -> None: ...
+    hart: Hart
+    mode: int             # the mode to record where the hart's is not the guest's; -1 (at first): the hart's
+    size: int             # bytes recorded and not taken
+    def access(self) -> tuple[int, int] | None:
+        """(va, access) of the instruction that trapped last, before its host emulates it; None if it has no access that
+        is to be recorded. access as for Hart.translate: an AMO's is a store."""
+    def commit(self, gpa: int = ...) -> None:
+        """The host emulated the instruction that trapped last, and has counted its step: it retired after all. gpa:
+        where its access went. Nothing to record is no mistake."""
+    def event(self, step: int, head: int, a: int = 0, b: int = 0, c: int = 0, d: int = 0) -> None:
+        """Record what the host did, among the hart's own events."""
+    def take(self, stream: int) -> bytes:
+        """The records of a stream since it was taken last, in the machine's byte order; each is several 64-bit words.
+        A gap is a difference modulo 2**64 to the record before; the first differs from zero.
+
+        0, instructions, 4 words: gap of step to the last one's next step; gap of pc to the last one's end;
+        bits | mode << 32 | register << 40; gap of the register's new value to its last recorded.
+        1, memory, 6 words: gap of step; gap of the instruction's pc; gap of va; physical frame number (bit 63: given to
+        `commit`; all ones above bit 51: not known); value; size | is_store << 8 | mode << 16.
+        2, events, 6 words: gap of step; head; a; b; c; d. A trap's head is 1 | mode before << 8 | mode after << 16,
+        then xcause, epc, xtval, handler; a wire's is 2 | level << 32, then the interrupt's number; the host's own as
+        given.
+        mode: bits 1:0 privilege, bit 2 V. register: 0 none, 1 to 31 x, 64 to 95 f.
+
+        Raises MemoryError if records were lost for want of memory.
+        """
+    def close(self) -> None:
+        """Record no more; what is recorded can still be taken."""
+
 def op_names() -> tuple[str, ...]:
     """The instruction-table names that the execute unit has a handler for, in table order."""
 

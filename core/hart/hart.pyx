@@ -45,6 +45,7 @@ include "run.pxi"
 include "exit.pxi"
 include "interface.pxi"
 include "saved.pxi"
+include "trace.pxi"
 
 load_tables()
 load_interrupt_tables()

@@ -123,6 +123,8 @@ cdef class Hart:
         h.pc += h.mmio_length
         h.steps += 1
         self.clock_moved()
+        if h.trace != NULL:
+            trace_commit(h, EVERY_BIT)
 
     def retire(self, u64 length=4):
         self.state.pc += length
@@ -367,19 +369,8 @@ cdef class Hart:
     # ------------------------------------------------------------ looking
 
     cdef int look(self, u64 va, int access, u64* hpa) noexcept:
-        """Walk and check as an access of one byte would, leaving no trace, not even in a waiting exception."""
         cdef HartState* h = self.state
-        cdef Context* c = h.fetch_context if access == FETCH else h.data_context
-        cdef bint uniform = True, guest = h.fault_guest, gva = h.fault_gva
-        cdef u64 gpa = h.fault_gpa
-        cdef int cause, implicit = h.fault_implicit
-        h.looking = True                        # sets no A and no D
-        cause = walk(h, c, va, access, False, hpa, &uniform)
-        h.looking = False
-        if cause == 0 and not pmp_allows(h, hpa[0], 1, access, c.mode & CTX_PRIV, &uniform):
-            cause = access_fault(access)
-        h.fault_guest, h.fault_implicit, h.fault_gva, h.fault_gpa = guest, implicit, gva, gpa
-        return cause
+        return look_at(h, h.fetch_context if access == FETCH else h.data_context, va, access, hpa)
 
     def fetch_insn(self):
         cdef HartState* h = self.state

@@ -37,6 +37,8 @@ cdef void drive(HartState* h, int interrupt, bint level) noexcept nogil:
     h.lines = (before & ~(<u64>1 << interrupt)) | (<u64>level << interrupt)
     if h.lines != before:
         h.irq_check = True
+        if h.trace != NULL:
+            trace_wire(h, interrupt, level)
 
 
 cdef bint take_pending(HartState* h) noexcept nogil:

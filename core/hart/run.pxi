@@ -7,6 +7,8 @@ cdef void set_stop(HartState* h, u64 now) noexcept nogil:
         overflow = hpm_next(h, now)
         timer = overflow if overflow < timer else timer
     h.stop = h.budget_end if h.budget_end <= timer else timer
+    if h.trace != NULL:
+        trace_bound(h, now)
     h.left = <i64>(h.stop - now)
 
 
@@ -48,6 +50,7 @@ cdef int run_loop(HartState* h) noexcept nogil:
     """Run until the budget is used up or something has to be told; returns the reason."""
     cdef Block* b
     cdef u64 now
+    cdef bint traced
     now = h.steps
     set_stop(h, now)
     timer_update(h)
@@ -99,7 +102,8 @@ cdef int run_loop(HartState* h) noexcept nogil:
             return REASON_BREAKPOINT
         if h.breaking and break_on_fetch(h):
             continue
-        b = block_find(h, steps_here(h))
+        traced = h.trace != NULL and trace_steps(h)
+        b = block_find(h, traced or steps_here(h))
         if b == NULL:
             continue
         if <i64>b.n > h.left or h.mem.hit.waits:       # a fetch that set A is the next instruction's own
@@ -112,4 +116,8 @@ cdef int run_loop(HartState* h) noexcept nogil:
             if b != &h.scratch:
                 h.link_from[0] = b
             h.link_from = NULL
+        if traced:
+            trace_begin(h, op_bits(h, ops_of(b)))
         ops_of(b).run(h, ops_of(b), h.left - b.n)
+        if traced and h.left == 0:      # it retired: it was the only one to the next stop
+            trace_commit(h, EVERY_BIT)

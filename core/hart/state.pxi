@@ -103,6 +103,7 @@ cdef struct HartState
 cdef struct Op
 cdef struct Block
 cdef struct MemState
+cdef struct TraceState
 
 ctypedef void (*handler_t)(HartState*, Op*, i64) noexcept nogil
 
@@ -168,6 +169,7 @@ cdef struct HartState:
     u64 stop                    # the step at which left is 0
     Block** link_from           # the link to set once the next block is found
     MemState* mem
+    TraceState* trace           # what is recorded, or NULL
     u32 event
     bint timers_moved           # the run loop must find the next timer event afresh
     bint irq_check              # something changed that may let an interrupt through

@@ -54,3 +54,17 @@ cdef inline int data_address(HartState* h, Context* c, u64 va, u64 size, int acc
         hpa[0] = va + e.addend - <u64>h.mem.ram + h.mem.base
         return 0
     return translate(h, c, va, size, access, hpa)
+
+
+cdef int look_at(HartState* h, Context* c, u64 va, int access, u64* hpa) noexcept nogil:
+    """Walk and check as an access of one byte would, leaving no trace, not even in a waiting exception."""
+    cdef bint uniform = True, guest = h.fault_guest, gva = h.fault_gva
+    cdef u64 gpa = h.fault_gpa
+    cdef int cause, implicit = h.fault_implicit
+    h.looking = True                        # sets no A and no D
+    cause = walk(h, c, va, access, False, hpa, &uniform)
+    h.looking = False
+    if cause == 0 and not pmp_allows(h, hpa[0], 1, access, c.mode & CTX_PRIV, &uniform):
+        cause = access_fault(access)
+    h.fault_guest, h.fault_implicit, h.fault_gva, h.fault_gpa = guest, implicit, gva, gpa
+    return cause

@@ -179,6 +179,8 @@ cdef bint take_trap(HartState* h) noexcept nogil:
         contexts_update(h)
         hpm_mode_changed(h)
         h.irq_check = True
+        if h.trace != NULL:
+            trace_trap(h)
     return hosted
 
 

@@ -6,7 +6,7 @@ to M-mode. Virtual machines are not built of this class but of the same parts, b
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from functools import partial
@@ -121,6 +121,8 @@ class Machine:
     tlb: as for Hart. aia: what takes the PLIC's place; with interrupt files, each hart has Smaia and as many files for
     guests as `aia_guests` says, 0 to 7 (without H none). devices: what is in the virtio slots, from the first; None
     leaves one empty. Raises ConfigError for what cannot be built.
+
+    on_access: told of each access to a device before it is answered.
     """
 
     def __init__(
@@ -164,6 +166,7 @@ class Machine:
         )
         self.console = console or ConsoleEnd()
         self.finish: Finish | None = None
+        self.on_access: Callable[[Hart, Exit], None] | None = None
         if self.is_hosted:
             controller = plic_controller([None, partial(self.harts[0].set_irq, SEI)])
         else:
@@ -273,6 +276,8 @@ class Machine:
 
     def _access(self, hart: Hart, exit_: Exit) -> None:
         """Let the bus answer the device access that the hart waits for."""
+        if self.on_access is not None:
+            self.on_access(hart, exit_)
         bus = self.board.bus
         if exit_.is_store:
             if bus.store(exit_.address, exit_.size, exit_.value):
@@ -398,6 +403,11 @@ class Machine:
             hart.restore(saved)
 
     # --- the clock and the finisher
+
+    @property
+    def current(self) -> Hart:
+        """The hart whose turn it is."""
+        return self.harts[self._turn]
 
     @property
     def steps(self) -> int:

@@ -172,6 +172,11 @@ class Vm:
         return self.config.steps_per_tick
 
     @property
+    def current(self) -> Vcpu:
+        """The vCPU whose turn it is."""
+        return self.vcpus[self._turn]
+
+    @property
     def hart(self) -> Hart:
         """The first vCPU's hart."""
         return self.harts[0]

@@ -19,6 +19,18 @@ from ...core.machine.machine import Machine, Stop
 from ...core.machine.tohost import DEFAULT_BUDGET
 from ...guest.debian import debian_folder
 from ..devices import DriveOption, NetdevOption, ShareOption, open_devices
+from ..observing import (
+    DEFAULT_EVERY,
+    Observed,
+    ProfileEveryOption,
+    ProfileOption,
+    SymbolsOption,
+    TraceFileOption,
+    TraceFromOption,
+    TraceOption,
+    TraceToOption,
+    parse_observing,
+)
 from ..options import check_writable, find_image, parse_number, parse_size, write_json
 from ..parameters import AppendOption, JsonOption, MachineIsaOption
 from ..session import Guest, run_session, write_all
@@ -61,6 +73,13 @@ def machine(
     ] = None,
     json: JsonOption = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No summary at the end.")] = False,
+    trace: TraceOption = None,
+    trace_file: TraceFileOption = None,
+    trace_from: TraceFromOption = None,
+    trace_to: TraceToOption = None,
+    profile: ProfileOption = None,
+    profile_every: ProfileEveryOption = DEFAULT_EVERY,
+    symbols: SymbolsOption = None,
     tohost: Annotated[
         bool, typer.Option("--tohost", help="The bios is a test: run it until it stores its verdict to `tohost`.")
     ] = False,
@@ -74,6 +93,7 @@ def machine(
     is typed to the guest. Exit status 1 if the machine got stuck, the guest's own if it reports a failure.
     """
     check_writable(json)
+    observing = parse_observing(trace, trace_file, trace_from, trace_to, profile, profile_every, symbols)
     size = parse_size(memory, "--memory")
     limit = parse_number(budget, "--budget") if budget is not None else None
     extensions = DEFAULT_ISA if isa is None else parse_isa(isa)
@@ -104,13 +124,17 @@ def machine(
         except ConfigError as error:
             raise OptionError(f"--memory {memory} --smp {smp}: {error}") from error
         built.boot(files)
-        running = Guest(built)
+        images = [each for each in (files.kernel, files.bios) if each is not None]
+        observed = Observed(observing, built, image or images[0].name, "machine", images)
+        running = Guest(built, observed.slices(built, built.run))
         started = time.process_time()
-        has_ended = run_session(running, limit)
+        with observed:
+            has_ended = run_session(running, limit)
         result = summary(built, running.stop if has_ended else None, time.process_time() - started)
     write_json(json, result)
     if not quiet and json != "-":
         print_summary(result)
+        observed.report()
     raise typer.Exit(_status(built, running.is_asleep))
 
 

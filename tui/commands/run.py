@@ -20,6 +20,18 @@ from ...core.vmm.stop import Stop, StopReason
 from ...core.vmm.store import Store
 from ...core.vmm.vm import Vm
 from ..devices import DriveOption, NetdevOption, ShareOption, note_drives, open_devices
+from ..observing import (
+    DEFAULT_EVERY,
+    Observed,
+    ProfileEveryOption,
+    ProfileOption,
+    SymbolsOption,
+    TraceFileOption,
+    TraceFromOption,
+    TraceOption,
+    TraceToOption,
+    parse_observing,
+)
 from ..options import check_writable, find_image, make_config, parse_guest_isa, parse_number, write_json
 from ..parameters import (
     AppendOption,
@@ -71,6 +83,13 @@ def run(
     store: StoreOption = None,
     json: JsonOption = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No summary at the end.")] = False,
+    trace: TraceOption = None,
+    trace_file: TraceFileOption = None,
+    trace_from: TraceFromOption = None,
+    trace_to: TraceToOption = None,
+    profile: ProfileOption = None,
+    profile_every: ProfileEveryOption = DEFAULT_EVERY,
+    symbols: SymbolsOption = None,
 ) -> None:
     """Run IMAGE in a VM, its console on the terminal: ctrl-a x quits, ctrl-a h helps.
 
@@ -79,6 +98,7 @@ def run(
     """
     path, info = find_image(image)
     check_writable(json)
+    observing = parse_observing(trace, trace_file, trace_from, trace_to, profile, profile_every, symbols)
     limit = parse_number(budget, "--budget") if budget is not None else None
     bootargs = append if append is not None else info.append if info is not None else ""
     ramdisk = initrd or (info.initrd if info is not None else None)
@@ -97,31 +117,39 @@ def run(
             recipe = Recipe.of(image, config, path, ramdisk, note_drives(drive), note_cards(devices))
             vm = recipe.start(write_all(console), devices)
             every = parse_number(digest_every, "--digest-every")
-            stop = run_recorded(vm, recipe, record, every, limit) if record is not None else run_to_end(vm, limit)
-            if save is not None:
-                Store(store_path(store)).save(save, vm, recipe)
         else:
+            recipe = None
             vm = Vm(config, loaded, write_all(console), devices)
-            stop = run_to_end(vm, limit)
+        observed = Observed(observing, vm, image, technique.value, [loaded])
+        with observed:
+            if recipe is not None and record is not None:
+                stop = run_recorded(vm, recipe, record, every, limit, observed)
+            else:
+                stop = run_to_end(vm, limit, observed)
+        if recipe is not None and save is not None:
+            Store(store_path(store)).save(save, vm, recipe)
         result = summary(vm, image, stop, time.process_time() - started)
     write_json(json, result)
     if not quiet and json != "-":
         print_summary(result)
+        observed.report()
     if stop is not None and (stop.reason in (StopReason.ASLEEP, StopReason.GUEST_FAULT) or "fail" in stop.detail):
         raise typer.Exit(1)
 
 
-def run_to_end(vm: Vm, limit: int | None) -> Stop | None:
+def run_to_end(vm: Vm, limit: int | None, observed: Observed) -> Stop | None:
     """A session; its end, None if the user quit."""
-    running = Guest(vm)
+    running = Guest(vm, observed.slices(vm, vm.run))
     return running.stop if run_session(running, limit) else None
 
 
-def run_recorded(vm: Vm, recipe: Recipe, file: Path, every: int, limit: int | None) -> Stop | None:
+def run_recorded(
+    vm: Vm, recipe: Recipe, file: Path, every: int, limit: int | None, observed: Observed
+) -> Stop | None:
     """As run_to_end, into a recording. Raises ConfigError where the file cannot be written."""
     recorder = Recorder(vm, recipe, file, every)
     try:
-        running = Guest(vm, recorder.run)
+        running = Guest(vm, observed.slices(vm, recorder.run))
         stop = running.stop if run_session(running, limit) else None
         recorder.close(stop)
     except BaseException:

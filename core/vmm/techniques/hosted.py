@@ -17,6 +17,7 @@ from ..traps import inject
 
 if TYPE_CHECKING:
     from ..csr_file import Csrs
+    from ..observer import Observer
     from ..shadow_pages import PagerStats
     from ..vcpu import Vcpu
     from ..vm import Vm
@@ -64,7 +65,7 @@ class Hosted:
     """A guest below a hypervisor in Python: each trap that the hart delivers to HS-mode is an exit.
 
     handlers: exception number to handler; the VM's configuration may replace any of them. A cause without one is
-    reflected.
+    reflected. observer: who is told of entries and exits.
     """
 
     name = ""
@@ -73,6 +74,7 @@ class Hosted:
     owns_frames = True
     mode_is_harts = True
     pager_stats: PagerStats | None = None
+    observer: Observer | None = None
     csrs: Csrs
 
     def __init__(self, vm: Vm, hart: Hart, peer: Technique | None = None) -> None:
@@ -128,6 +130,9 @@ class Hosted:
 
     def run(self, limit: int) -> None:
         """Enter the guest, handle its exit, and again, until `limit` steps or the VM needs attention."""
+        if self.observer is not None:
+            self._run_observed(limit, self.observer)
+            return
         hart, vm, vcpu, handlers = self.hart, self.vm, self.vcpu, self.handlers
         run, before_entry = hart.run, self.before_entry if vm.watcher is None else self._look_before_entry
         while not vm.needs_attention:
@@ -154,6 +159,30 @@ class Hosted:
             self.vm.needs_attention = True
             return False
         return self.before_entry()
+
+    def _run_observed(self, limit: int, observer: Observer) -> None:
+        """As `run`, which is the same without what only observers need."""
+        hart = self.hart
+        before_entry = self.before_entry if self.vm.watcher is None else self._look_before_entry
+        while not self.vm.needs_attention and hart.steps < limit:
+            observer.entering()
+            steps = hart.steps
+            if not before_entry():
+                if hart.steps != steps:
+                    observer.injected()
+                continue
+            exit = hart.run(limit - hart.steps)
+            if exit.reason == EXIT_BUDGET:
+                break
+            observer.exited(exit)
+            if exit.reason != EXIT_TRAP:
+                self.other_exit(exit)
+            else:
+                handler = self.handlers.get(exit.cause)
+                if handler is None or not handler(self.vcpu, exit):
+                    self.reflect(exit.cause, exit.tval)
+            observer.handled(exit)
+        observer.left()
 
     def other_exit(self, exit: Exit) -> None:
         """An exit that is no trap: a breakpoint or watchpoint of the host's. (A change is seen before the next

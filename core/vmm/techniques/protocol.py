@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from ...hart import Hart
     from ..csr_file import Csrs
+    from ..observer import Observer
     from ..shadow_pages import PagerStats
     from ..vcpu import Vcpu
     from ..vm import Vm
@@ -20,7 +21,7 @@ class Technique(Protocol):
     hart: the one that runs the vCPU. peer: the technique of the VM's first vCPU, with which the others share the tables
     that translate guest-physical addresses.
     csrs: the guest's S-mode CSRs. mode: the guest's privilege mode. mode_is_harts: it is the hart's too.
-    pager_stats: what shadow paging cost, None without it.
+    pager_stats: what shadow paging cost, None without it. observer: told of entries and exits while it is set.
     """
 
     name: str
@@ -28,6 +29,7 @@ class Technique(Protocol):
     hosts: int
     owns_frames: bool
     mode_is_harts: bool
+    observer: Observer | None
 
     def __init__(self, vm: Vm, hart: Hart, peer: Technique | None = None) -> None: ...
 
