@@ -11,6 +11,7 @@ from ..core.hart import Hart
 from ..core.machine.board import CONSOLE
 from ..core.machine.inputs import Inputs
 from ..core.machine.network import Network
+from .idle import TICKS_PER_SECOND, IdleWatch
 from .outside import Outside
 from .terminal import Keyboard, Pipe, raw_terminal
 
@@ -22,7 +23,6 @@ SLICE = 2_000_000
 LIVE_SLICE = 500_000
 """As long as peers outside may send: where a slice ends is where their frames come in."""
 
-TICKS_PER_SECOND = 10_000_000
 MAX_NAP = 0.05
 """Seconds that a guest asleep on a terminal, or with peers outside, makes us sleep at a time."""
 
@@ -65,23 +65,33 @@ class Subject(Protocol[EndT]):
     @property
     def steps_per_tick(self) -> int: ...
 
+    @property
+    def active_steps(self) -> int: ...
+
     def run(self, budget: int) -> EndT:
         """Run for `budget` steps, or less."""
 
 
 class Guest(Generic[EndT]):
-    """A subject in a session. run: what to run it with, if not with its own. stop: how its last run ended."""
+    """A subject in a session. run: what to run it with, if not with its own. stop: how its last run ended. is_idle: the
+    session ended it, because it had nothing left to do (idle.py)."""
 
     def __init__(self, subject: Subject[EndT], run: Callable[[int], EndT] | None = None) -> None:
         self.subject = subject
         self._run = run or subject.run
         self.console, self.inputs, self.network = subject.console, subject.inputs, subject.network
         self.stop: EndT | None = None
+        self.is_idle = False
 
     @property
     def steps(self) -> int:
         """The subject's clock."""
         return self.subject.steps
+
+    @property
+    def active_steps(self) -> int:
+        """Those not slept through."""
+        return self.subject.active_steps
 
     @property
     def idle_ticks(self) -> int:
@@ -128,10 +138,11 @@ def _run_slice(guest: Guest[End], limit: int | None, slice_: int) -> float:
 def _run_on_pipe(guest: Guest[End], limit: int | None) -> bool:
     """With piped input, of which a guest that asks for it, or sleeps for want of it, gets some.
 
-    Where nobody outside may send, the guest's time is all there is. Else it sleeps as long as it believes it does.
+    Where nobody outside may send, the guest's time is all there is, and its run may end because it is idle. Else it
+    sleeps as long as it believes it does.
     """
     outside = Outside(guest.network, guest.inputs)
-    pipe = Pipe(STDIN)
+    pipe, watch = Pipe(STDIN), IdleWatch(guest)
     guest.inputs.may_be_silent = outside.is_live
     guest.console.refill = guest.inputs.pulling(CONSOLE, lambda: pipe.read(is_patient=not outside.is_live))
     while limit is None or guest.steps < limit:
@@ -141,6 +152,9 @@ def _run_on_pipe(guest: Guest[End], limit: int | None) -> bool:
             break
         if is_live:
             outside.wait(MAX_NAP if guest.is_asleep else min(napped, MAX_NAP))
+        elif limit is None and watch.is_idle():
+            guest.is_idle = True
+            break
     return True
 
 

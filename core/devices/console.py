@@ -17,12 +17,14 @@ class ConsoleEnd:
     or has nothing else to do, and none waits; gives some bytes, or b"" at the input's end, after which it is None. Its
     bytes are shown to the guest one at a time: neither when a pipe is written nor in what pieces can then be seen. It
     gives None where there are none yet, but may be later: then when they come is seen.
+    written: how many bytes the guest has written so far.
     """
 
     def __init__(self, output: Callable[[bytes], None] = discard) -> None:
         self.output = output
         self._refill: Callable[[], bytes | None] | None = None
         self._has_ended = False
+        self.written = 0
         self._typed = bytearray()
         self._piped = bytearray()  # what refill gave and the guest has not been shown
         self._listeners: list[Callable[[], None]] = []
@@ -40,6 +42,11 @@ class ConsoleEnd:
     def refill(self, refill: Callable[[], bytes | None] | None) -> None:
         self._refill = refill
         self._has_ended = False
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the guest has found the end of what refill had to give."""
+        return self._has_ended
 
     @property
     def typed(self) -> int:
@@ -83,6 +90,7 @@ class ConsoleEnd:
 
     def write(self, data: bytes) -> None:
         """Guest to host."""
+        self.written += len(data)
         self.output(data)
 
     def save(self) -> State:

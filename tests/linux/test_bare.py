@@ -26,10 +26,12 @@ def test_debian_boots_through_opensbi_to_its_shell_and_powers_off(tmp_path: Path
     assert json.loads(result.read_text())["stop"] == {"reason": "power-off", "detail": "pass"}
 
 
-def test_kvm_finds_the_hypervisor_extension() -> None:
+def test_kvm_finds_the_hypervisor_extension_and_without_more_input_the_run_ends() -> None:
     require_debian()
-    run = hartvisor("machine", "debian", typed=b"modprobe kvm\npoweroff -f\n")
+    run = hartvisor("machine", "debian", typed=b"modprobe kvm\n")
     assert b"hypervisor extension available" in run.out
+    assert "asleep: nothing but timers for 60 s of its time, and the input has ended" in run.err
+    assert run.status == 1
 
 
 @pytest.mark.parametrize("arguments", [

@@ -19,6 +19,7 @@ from ...core.machine.machine import Machine, Stop
 from ...core.machine.tohost import DEFAULT_BUDGET
 from ...guest.debian import debian_folder
 from ..devices import DriveOption, NetdevOption, ShareOption, open_devices
+from ..idle import IDLE
 from ..observing import (
     DEFAULT_EVERY,
     Observed,
@@ -90,7 +91,8 @@ def machine(
     """Boot firmware and a kernel on the bare machine, as QEMU's virt would: ctrl-a x quits, ctrl-a h helps.
 
     A kernel without --bios is started by the OpenSBI that `hartvisor images fetch debian` brings. Piped standard input
-    is typed to the guest. Exit status 1 if the machine got stuck, the guest's own if it reports a failure.
+    is typed to the guest; once it has ended and the guest is idle, the run ends, unless there is a --budget. Exit
+    status 1 if the machine got stuck, the guest's own if it reports a failure.
     """
     check_writable(json)
     observing = parse_observing(trace, trace_file, trace_from, trace_to, profile, profile_every, symbols)
@@ -131,11 +133,13 @@ def machine(
         with observed:
             has_ended = run_session(running, limit)
         result = summary(built, running.stop if has_ended else None, time.process_time() - started)
+        if running.is_idle:
+            result["stop"] = {"reason": "asleep", "detail": IDLE}
     write_json(json, result)
     if not quiet and json != "-":
         print_summary(result)
         observed.report()
-    raise typer.Exit(_status(built, running.is_asleep))
+    raise typer.Exit(_status(built, running.is_asleep or running.is_idle))
 
 
 def _firmware(bios: str | None) -> Path | None:
@@ -185,6 +189,7 @@ def print_summary(result: dict[str, Any]) -> None:
     traps = sum(hart["traps"] for hart in result["harts"])
     harts = "1 hart" if len(result["harts"]) == 1 else f"{len(result['harts'])} harts"
     console = Console(stderr=True, highlight=False)
-    console.print(f"\n[bold]{stop['reason']}[/bold]: {stop['detail']}")
+    detail = stop["detail"].removeprefix(f"{stop['reason']}: ")
+    console.print(f"\n[bold]{stop['reason']}[/bold]: {detail}")
     console.print(f"{harts}: {result['steps']:,} steps, {result['instructions']:,} instructions, {traps:,} traps, "
                   f"{result['seconds']} s of CPU")

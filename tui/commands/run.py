@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -20,6 +21,7 @@ from ...core.vmm.stop import Stop, StopReason
 from ...core.vmm.store import Store
 from ...core.vmm.vm import Vm
 from ..devices import DriveOption, NetdevOption, ShareOption, note_drives, open_devices
+from ..idle import IDLE
 from ..observing import (
     DEFAULT_EVERY,
     Observed,
@@ -93,8 +95,9 @@ def run(
 ) -> None:
     """Run IMAGE in a VM, its console on the terminal: ctrl-a x quits, ctrl-a h helps.
 
-    Piped standard input is typed to the guest. The console goes to standard output (to standard error with --json -),
-    the exit summary to standard error. Exit status 1 if the guest got stuck or reported failure.
+    Piped standard input is typed to the guest; once it has ended and the guest is idle, the run ends, unless there is a
+    --budget. The console goes to standard output (to standard error with --json -), the exit summary to standard error.
+    Exit status 1 if the guest got stuck or reported failure.
     """
     path, info = find_image(image)
     check_writable(json)
@@ -125,7 +128,7 @@ def run(
             if recipe is not None and record is not None:
                 stop = run_recorded(vm, recipe, record, every, limit, observed)
             else:
-                stop = run_to_end(vm, limit, observed)
+                stop = run_to_end(vm, limit, observed.slices(vm, vm.run))
         if recipe is not None and save is not None:
             Store(store_path(store)).save(save, vm, recipe)
         result = summary(vm, image, stop, time.process_time() - started)
@@ -137,10 +140,12 @@ def run(
         raise typer.Exit(1)
 
 
-def run_to_end(vm: Vm, limit: int | None, observed: Observed) -> Stop | None:
-    """A session; its end, None if the user quit."""
-    running = Guest(vm, observed.slices(vm, vm.run))
-    return running.stop if run_session(running, limit) else None
+def run_to_end(vm: Vm, limit: int | None, run: Callable[[int], Stop]) -> Stop | None:
+    """A session; its end, None if the user quit. run: what to run the VM with."""
+    running = Guest(vm, run)
+    if not run_session(running, limit) or running.stop is None:
+        return None
+    return running.stop._replace(reason=StopReason.ASLEEP, detail=IDLE) if running.is_idle else running.stop
 
 
 def run_recorded(
@@ -149,8 +154,7 @@ def run_recorded(
     """As run_to_end, into a recording. Raises ConfigError where the file cannot be written."""
     recorder = Recorder(vm, recipe, file, every)
     try:
-        running = Guest(vm, observed.slices(vm, recorder.run))
-        stop = running.stop if run_session(running, limit) else None
+        stop = run_to_end(vm, limit, observed.slices(vm, recorder.run))
         recorder.close(stop)
     except BaseException:
         recorder.cut_off()

@@ -16,7 +16,6 @@ from ...core.errors import OptionError
 from ...core.machine.board import CONSOLE
 from ...core.vmm.recipe import DriveRef, Recipe
 from ...core.vmm.snapshot_diff import compare_snapshots
-from ...core.vmm.stop import Stop
 from ...core.vmm.store import Info, Store
 from ..options import check_writable, find_image, make_config, parse_guest_isa, parse_number, write_json
 from ..parameters import (
@@ -30,9 +29,9 @@ from ..parameters import (
     TechniqueOption,
     store_path,
 )
-from ..session import STDIN, Guest, run_session, write_all
+from ..session import STDIN, write_all
 from ..terminal import Pipe
-from .run import print_summary
+from .run import print_summary, run_to_end
 from .run import summary as run_summary
 
 STDOUT, STDERR = 1, 2
@@ -173,9 +172,8 @@ def restore(
     output = write_all(STDERR if json == "-" else STDOUT)
     vm, recipe = kept.restore(name, output, technique.value if technique else None)
     limit = vm.steps + parse_number(budget, "--budget") if budget is not None else None
-    running = Guest(vm)
     started = time.process_time()
-    stop: Stop | None = running.stop if run_session(running, limit) else None
+    stop = run_to_end(vm, limit, vm.run)
     result = run_summary(vm, recipe.name, stop, time.process_time() - started)
     if save_as is not None:
         kept.save(save_as, vm, recipe, note=note, parent=name)
