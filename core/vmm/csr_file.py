@@ -62,6 +62,9 @@ CSR_NAMES: Final = {number: csr.name for csr in BY_NAME.values() if (number := c
 INTERRUPT_LINES: Final = {SSI: 1 << SSI, STI: 1 << STI, SEI: 1 << SEI}
 """The interrupts a guest can get, by number, with their bits in sip."""
 
+_TRANSLATED = SSTATUS_SUM | SSTATUS_MXR
+"""What of sstatus translation depends on."""
+
 _CBIE = field_mask("senvcfg", "CBIE")
 _CBIE_RESERVED = 2 << 4
 
@@ -121,7 +124,8 @@ class CsrFile:
             self.is_stale = True
         mask = self._masks[number]
         if number == SSTATUS:
-            self.is_stale = True
+            if (self.values[SSTATUS] ^ value) & _TRANSLATED:
+                self.is_stale = True
             if self._has_float:
                 real = self._hart.read_csr(SSTATUS)
                 if (real ^ value) & SSTATUS_FS:

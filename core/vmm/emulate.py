@@ -107,9 +107,11 @@ def find_memory_op(insn: int) -> tuple[Decoded, MemoryOp] | None:
     return instruction, MEMORY_OPS[instruction.name]
 
 
-def emulate_access(vcpu: Vcpu, instruction: Decoded, op: MemoryOp) -> Fault | None:
+def emulate_access(vcpu: Vcpu, instruction: Decoded, op: MemoryOp, fault_gva: int = -1,
+                   fault_gpa: int = 0) -> Fault | None:
     """Execute the instruction on the guest's memory or devices.
 
+    fault_gva, fault_gpa: what the caller has translated for this very access already, to save a walk; -1 for nothing.
     It retires (rd written, pc moved on, one step) and None is returned, or nothing changes and its exception is
     returned.
     """
@@ -122,7 +124,11 @@ def emulate_access(vcpu: Vcpu, instruction: Decoded, op: MemoryOp) -> Fault | No
     if is_atomic and gva & size - 1:
         return Fault(LOAD_ADDRESS_MISALIGNED if kind == "lr" else STORE_ADDRESS_MISALIGNED, gva)
     access = LOAD if kind in ("load", "lr") else STORE
-    pieces = translate_access(vcpu, gva, size, access, not is_atomic)
+    pieces: list[Piece] | Fault
+    if gva == fault_gva and not gva & size - 1 and not is_atomic:
+        pieces = [(fault_gpa, size)]
+    else:
+        pieces = translate_access(vcpu, gva, size, access, not is_atomic)
     if isinstance(pieces, Fault):
         return pieces
     if kind == "load":

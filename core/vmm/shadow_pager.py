@@ -106,12 +106,33 @@ class ShadowPager:
         """Whether the next fill might need more pages than are allowed."""
         return len(self._pages) + SV57.levels > self._max_pages
 
-    def fill(self, walk: Walk) -> None:
-        """Make the active root map what the guest's walk found: walk.gva to the frame behind walk.gpa, which is RAM."""
+    def find_last(self, gva: int) -> int | None:
+        """The GPA of the guest's table of 4 KiB leaves on the way to `gva`, where shadow pages tell: what a guarded
+        table says cannot have changed. None if they do not."""
+        if self.active is None or not self.policy.guards_tables:
+            return None
+        page: ShadowPage | None = self.active
+        shift = PAGE_SHIFT + 9 * self.active.key.level
+        while page is not None and page.key.is_table:
+            if shift == PAGE_SHIFT:
+                return page.key.gfn << PAGE_SHIFT
+            page = page.children.get(gva >> shift & 511)
+            shift -= 9
+        return None
+
+    def fill(self, walk: Walk, is_whole: bool = True) -> None:
+        """Make the active root map what the guest's walk found: walk.gva to the frame behind walk.gpa, which is RAM.
+
+        is_whole: the walk began at the root, else where find_last said.
+        """
         page = self.active
         assert page is not None
         gva, gfn, role = walk.gva, walk.gpa >> PAGE_SHIFT, self._role
         level = page.key.level
+        while not is_whole and level > 0:
+            page = page.children[gva >> PAGE_SHIFT + 9 * level & 511]
+            page.writes = 0
+            level -= 1
         for _, pte in walk.levels[:-1]:
             index = gva >> PAGE_SHIFT + 9 * level & 511
             level -= 1

@@ -126,16 +126,20 @@ class Vcpu:
 
     # --- the guest's view of memory
 
-    def walk(self, gva: int, access: int) -> Walk:
-        """Translate as the guest's hart would now, by the guest's own tables; only look, set no A and no D."""
+    def walk(self, gva: int, access: int, last_table: int | None = None) -> Walk:
+        """Translate as the guest's hart would now, by the guest's own tables; only look, set no A and no D.
+
+        last_table: where the last of them lies, if the caller knows.
+        """
         csrs = self.csrs
         status = csrs.read(SSTATUS)
         return walk(self.vm.ram.load_pte, csrs.read(SATP), gva, access, self.technique.mode == USER,
-                    bool(status & SSTATUS_SUM), bool(status & SSTATUS_MXR), self.reserved_bits, self._updates_ad)
+                    bool(status & SSTATUS_SUM), bool(status & SSTATUS_MXR), self.reserved_bits, self._updates_ad,
+                    last_table)
 
-    def translate(self, gva: int, access: int) -> Walk:
+    def translate(self, gva: int, access: int, last_table: int | None = None) -> Walk:
         """Translate as the guest's hart does for an access: A and D are set, where they are and the guest wants it."""
-        found = self.walk(gva, access)
+        found = self.walk(gva, access, last_table)
         if not found.missing:
             return found
         pte_gpa, pte = found.levels[-1]

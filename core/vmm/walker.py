@@ -19,12 +19,16 @@ from ..isa.causes import (
 )
 from ..isa.paging import (
     PAGE_SHIFT,
+    PAGE_SIZE,
     PTE_A,
     PTE_D,
     PTE_N,
     PTE_PBMT,
+    PTE_PPN,
+    PTE_PPN_SHIFT,
     PTE_R,
     PTE_RESERVED,
+    PTE_SIZE,
     PTE_U,
     PTE_V,
     PTE_W,
@@ -32,7 +36,6 @@ from ..isa.paging import (
     STAGE_FORMATS,
     is_bad_leaf,
     leaf_address,
-    ppn,
 )
 
 FETCH, LOAD, STORE = 0, 1, 2
@@ -45,9 +48,21 @@ ACCESS_FAULT = (INSTRUCTION_ACCESS_FAULT, LOAD_ACCESS_FAULT, STORE_ACCESS_FAULT)
 
 USER, SUPERVISOR = 0, 1
 
+_SHIFTS = {mode: tuple(form.shift(level) for level in reversed(range(form.levels)))
+           for mode, form in STAGE_FORMATS.items()}
+"""By MODE: the lowest address bit that indexes each table, the root's first."""
+
+_LAST_SHIFT = (PAGE_SHIFT,)
+
+_SIGNS = {mode: (form.address_bits - 1, (1 << 64 - form.address_bits + 1) - 1) for mode, form in STAGE_FORMATS.items()}
+"""By MODE: a canonical address's sign bit, and what it and all above it are where it is negative."""
+
 _NOT_IN_POINTERS = PTE_A | PTE_D | PTE_U | PTE_PBMT | PTE_N
 _RX = PTE_R | PTE_X
+_RW = PTE_R | PTE_W
+_PPN_TO_ADDRESS = PAGE_SHIFT - PTE_PPN_SHIFT
 _PPN_MASK = (1 << 44) - 1
+_INDEX = PAGE_SIZE // PTE_SIZE - 1
 _BARE_PERMS = PTE_R | PTE_W | PTE_X | PTE_A | PTE_D
 _PERMS = PTE_R | PTE_W | PTE_X | PTE_U | PTE_A | PTE_D
 
@@ -75,35 +90,40 @@ class Walk(NamedTuple):
 
 
 def walk(load_pte: LoadPte, satp: int, gva: int, access: int, user: bool, sum_: bool = False,
-         mxr: bool = False, reserved: int = PTE_RESERVED, updates_ad: bool = False) -> Walk:
+         mxr: bool = False, reserved: int = PTE_RESERVED, updates_ad: bool = False,
+         last_table: int | None = None) -> Walk:
     """Translate `gva` for one access (FETCH, LOAD, STORE) in U-mode (`user`) or S-mode under sstatus.SUM and MXR.
 
     satp: holds a mode that the guest's hart has. reserved: the bits that no entry may have set (`paging.must_be_zero`).
     updates_ad: a leaf without A, or D for a store, does not fault: the caller is to set them (Svadu).
+    last_table: where the table of 4 KiB leaves lies that `gva` leads to, if the caller knows it: then no other is read.
     A leaf's GPA may lie anywhere: whether there is RAM is the caller's question.
     """
     if satp >> 60 == 0:
         return Walk(gva, access, (), None, gva, -1, _BARE_PERMS)
-    form = STAGE_FORMATS[satp >> 60]
-    if not form.is_canonical(gva):
+    sign, ones = _SIGNS[satp >> 60]
+    if gva >> sign not in (0, ones):
         return Walk(gva, access, (), PAGE_FAULT[access])
-    table = (satp & _PPN_MASK) << PAGE_SHIFT
-    level = form.levels - 1
+    table, shifts = (satp & _PPN_MASK) << PAGE_SHIFT, _SHIFTS[satp >> 60]
+    if last_table is not None:
+        table, shifts = last_table, _LAST_SHIFT
     levels: list[tuple[int, int]] = []
-    while True:
-        pte_gpa = table + form.index(gva, level) * 8
-        pte = load_pte(pte_gpa)
-        if pte is None:
+    pte = 0
+    for shift in shifts:
+        pte_gpa = table | (gva >> shift & _INDEX) * PTE_SIZE
+        entry = load_pte(pte_gpa)
+        if entry is None:
             return Walk(gva, access, tuple(levels), ACCESS_FAULT[access])
+        pte = entry
         levels.append((pte_gpa, pte))
-        if not pte & PTE_V or pte & (PTE_R | PTE_W) == PTE_W or pte & reserved:
+        if not pte & PTE_V or pte & _RW == PTE_W or pte & reserved:
             return Walk(gva, access, tuple(levels), PAGE_FAULT[access])
         if pte & _RX:
             break
-        if level == 0 or pte & _NOT_IN_POINTERS:
+        if pte & _NOT_IN_POINTERS or shift == PAGE_SHIFT:
             return Walk(gva, access, tuple(levels), PAGE_FAULT[access])
-        table = ppn(pte) << PAGE_SHIFT
-        level -= 1
+        table = (pte & PTE_PPN) << _PPN_TO_ADDRESS
+    level = len(shifts) - len(levels)
     if is_bad_leaf(pte, level) or not _allows(pte, access, user, sum_, mxr):
         return Walk(gva, access, tuple(levels), PAGE_FAULT[access])
     missing = ~pte & (PTE_A | PTE_D if access == STORE else PTE_A)

@@ -199,12 +199,12 @@ class Hosted:
         self.vcpu.exits[reflected(cause)] += 1
         inject(self.vcpu, cause, tval)
 
-    def emulate(self, exit: Exit, reason: int) -> bool:
-        """Execute the trapped load, store or atomic for the guest; if it faults, the guest gets that exception. Whether
-        it retired."""
+    def emulate(self, exit: Exit, reason: int, gpa: int) -> bool:
+        """Execute the trapped load, store or atomic for the guest, whose faulting address leads to `gpa`; if it faults,
+        the guest gets that exception. Whether it retired."""
         found = find_memory_op(exit.insn)
         assert found is not None, f"no memory instruction: {exit.insn:#x} at {exit.pc:#x}"
-        fault = emulate_access(self.vcpu, *found)
+        fault = emulate_access(self.vcpu, *found, exit.tval, gpa)
         if fault is not None:
             self.reflect(fault.cause, fault.tval)
             return False

@@ -52,31 +52,31 @@ class ShadowPaged(Hosted):
         """Whose fault is it? The guest's tables decide: its own, a device's address, a guarded table, or a missing
         shadow entry."""
         access = ACCESS_OF_FAULT[exit.cause]
-        gva = exit.tval
+        gva, pager = exit.tval, self.pager
+        last_table = pager.find_last(gva)
         if access == STORE and manages_block(exit.insn):
-            found = vcpu.translate(gva, LOAD)
+            found = vcpu.translate(gva, LOAD, last_table)
             access = LOAD
             cause = None if found.cause is None else AS_STORE[found.cause]
         else:
-            found = vcpu.translate(gva, access)
+            found = vcpu.translate(gva, access, last_table)
             cause = found.cause
         if cause is not None:
             self.reflect(cause, gva)
             return HANDLED
         gfn = found.gpa >> PAGE_SHIFT
-        pager = self.pager
         if not self.vm.ram.contains(found.gpa):
             if access == FETCH:
                 self.reflect(ACCESS_FAULT[FETCH], gva)
             else:
-                self.emulate(exit, ExitReason.MMIO_LOAD if access == LOAD else ExitReason.MMIO_STORE)
+                self.emulate(exit, ExitReason.MMIO_LOAD if access == LOAD else ExitReason.MMIO_STORE, found.gpa)
         elif access == STORE and pager.is_guarded(gfn):
-            if self.emulate(exit, ExitReason.PT_WRITE):
+            if self.emulate(exit, ExitReason.PT_WRITE, found.gpa):
                 pager.table_written(gfn)
         else:
             vcpu.exits[ExitReason.SHADOW_FILL] += 1
             if pager.is_full:
                 pager.flush()  # the next entry makes a new root, and the access faults once more
             else:
-                pager.fill(found)
+                pager.fill(found, last_table is None)
         return HANDLED

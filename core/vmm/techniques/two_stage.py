@@ -69,5 +69,5 @@ class TwoStage(Hosted):
         elif access == FETCH or exit.tinst in IMPLICIT_ACCESS:
             self.reflect(ACCESS_FAULT[access], exit.tval)
         else:
-            self.emulate(exit, ExitReason.MMIO_LOAD if access == LOAD else ExitReason.MMIO_STORE)
+            self.emulate(exit, ExitReason.MMIO_LOAD if access == LOAD else ExitReason.MMIO_STORE, gpa)
         return HANDLED
