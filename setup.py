@@ -123,7 +123,7 @@ class BuildPackages(build_py):
 setup(
     packages=[f"hartvisor.{name}" for name in find_packages(include=[p for f in FOLDERS for p in (f, f"{f}.*")])],
     package_dir={f"hartvisor.{folder}": folder for folder in FOLDERS},
-    package_data={"": ["py.typed", "*.pyi"], "hartvisor.guest": ["images/*.elf"]},
+    package_data={"": ["py.typed", "*.pyi"], "hartvisor.guest": ["images/*.elf", "images/*.cpio"]},
     ext_modules=find_extensions(),
     cmdclass={"build_ext": BuildExtensions, "build_py": BuildPackages},
 )

@@ -1,8 +1,8 @@
 """Builds every guest with the C compiler of `ziglang`: `python -m hartvisor.guest.build`.
 
-One call of the compiler makes one image, from its sources and the runtime in lib/. A file of the compiler's and the
-sources' fingerprint next to the work tells whether an image is up to date. Paths in the debug data start with
-`guest/`, so that images do not depend on where they were built.
+One call of the compiler makes one image, from its sources and the runtime in lib/; or a program for the Linux of the
+image `debian`. A file of the compiler's and the sources' fingerprint next to the work tells whether an image is up to
+date. Paths in the debug data start with `guest/`, so that images do not depend on where they were built.
 """
 
 from __future__ import annotations
@@ -18,20 +18,24 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from .catalog import CATALOG, GUEST, IMAGES, ImageInfo
+from .catalog import CATALOG, FLOAT_FLAGS, GUEST, IMAGES, PROGRAMS, ImageInfo
+from .cpio import FILE, Entry, write_cpio
 from .ramdisk import pack, strip_elf
 
 WORK = GUEST.parent / "build" / "guests"
+WARNINGS = ("-Wall", "-Wextra", "-Werror", "-Wno-unused-parameter")
 FLAGS = (
     *("-target", "riscv64-freestanding-none", "-mcpu=generic_rv64+m+a+c+zicsr+zifencei", "-mabi=lp64"),
     *("-mcmodel=medany", "-std=gnu11", "-O2", "-g", "-ffreestanding", "-nostdlib", "-static", "-fno-pic"),
     # Zig adds these by default; a kernel wants neither.
     *("-fno-sanitize=undefined", "-fno-stack-protector"),
     *("-fno-strict-aliasing", "-fno-asynchronous-unwind-tables", "-fno-unwind-tables"),
-    *("-Wall", "-Wextra", "-Werror", "-Wno-unused-parameter"),
+    *WARNINGS,
     *("-Wl,--build-id=none", f"-ffile-prefix-map={GUEST}=guest", "-fdebug-compilation-dir=."),
     *("-I", str(GUEST / "lib"), "-I", str(GUEST / "tiny" / "runtime")),
 )
+# For programs that run on Linux: the C library is musl, which Zig compiles when it is first asked for.
+LINUX_FLAGS = ("-target", "riscv64-linux-musl", "-static", "-s", "-std=gnu11", "-O2", *WARNINGS)
 
 
 class BuildError(Exception):
@@ -69,8 +73,12 @@ def replace(path: Path, content: bytes) -> None:
 
 
 def compile_elf(sources: list[Path], script: Path, flags: Iterable[str], inputs: list[Path], target: Path) -> bool:
-    """Compile and link `sources` into `target`; `inputs` are all files read. False if it was up to date."""
-    flags = (*FLAGS, *flags, "-T", str(script))
+    """Compile and link a guest from `sources` into `target`; `inputs` are all files read. False: it was up to date."""
+    return run_compiler(sources, (*FLAGS, *flags, "-T", str(script)), inputs, target)
+
+
+def run_compiler(sources: list[Path], flags: tuple[str, ...], inputs: list[Path], target: Path) -> bool:
+    """As compile_elf, with these flags and no others."""
     stamp = WORK / "stamps" / f"{hashlib.sha256(str(target).encode()).hexdigest()[:16]}-{target.stem}"
     current = fingerprint(flags, inputs)
     if target.is_file() and stamp.is_file() and stamp.read_text() == current:
@@ -129,6 +137,26 @@ def build_image(info: ImageInfo, ramdisk: Path, folder: Path) -> bool:
     return compile_elf(sources, GUEST / "lib" / "guest.ld", flags, inputs, folder / info.path.name)
 
 
+def build_programs(target: Path) -> bool:
+    """Build what goes with Debian into the archive `target`, a second part of its initramfs: kvmrun, and the guest that
+    it runs. False if it was up to date."""
+    headers = find(["kvm/*.h"])
+    program, guest = WORK / "kvm" / "kvmrun", WORK / "kvm" / "nested.elf"
+    sources = find(["kvm/kvmrun.c"])
+    run_compiler(sources, LINUX_FLAGS, [*sources, *headers], program)
+    sources = find(["kvm/nested.[cS]", "tiny/runtime/*.[cS]", "lib/*.[cS]"])
+    inputs = [*sources, *headers, *find(["tiny/runtime/*.h", "lib/*.h", "lib/*.ld"])]
+    compile_elf(sources, GUEST / "lib" / "guest.ld", FLOAT_FLAGS, inputs, guest)
+    archive = write_cpio([
+        Entry("bin/kvmrun", FILE | 0o755, program.read_bytes()),
+        Entry("root/nested.elf", FILE | 0o644, strip_elf(guest.read_bytes())),
+    ])
+    if target.is_file() and target.read_bytes() == archive:
+        return False
+    replace(target, archive)
+    return True
+
+
 def build(names: Iterable[str] = (), folder: Path = IMAGES) -> None:
     """Build the guests `names` (all if none are given) into `folder`, and tell about each that was not up to date.
 
@@ -142,12 +170,15 @@ def build(names: Iterable[str] = (), folder: Path = IMAGES) -> None:
         raise BuildError(f"{GUEST} holds no sources: an installed package has only the built images")
     chosen = [info for info in CATALOG if info.name in wanted]
     with ThreadPoolExecutor(os.cpu_count()) as pool:
+        programs = None if names else pool.submit(build_programs, folder / PROGRAMS.name)
         ramdisk = build_ramdisk(pool)
         built = 0
         for info, is_new in zip(chosen, pool.map(lambda info: build_image(info, ramdisk, folder), chosen), strict=True):
             if is_new:
                 built += 1
                 print(f"guest {info.name}: {(folder / info.path.name).stat().st_size // 1024} KiB", flush=True)
+        if programs is not None and programs.result():
+            print(f"programs for debian: {(folder / PROGRAMS.name).stat().st_size // 1024} KiB", flush=True)
     print(f"guests: {built} built, {len(chosen) - built} up to date")
 
 

@@ -9,6 +9,8 @@ from .debian import INITRD, KERNEL, debian_folder
 
 GUEST = Path(__file__).resolve().parent
 IMAGES = GUEST / "images"
+PROGRAMS = IMAGES / "debian-programs.cpio"
+"""What of ours lies in Debian's file system: kvmrun, which runs a VM there, and the guest in that VM."""
 
 
 @dataclass(frozen=True)
@@ -34,9 +36,9 @@ class ImageInfo:
         return IMAGES / f"{self.name}.elf"
 
     @property
-    def initrd(self) -> Path | None:
-        """The initial ramdisk that goes with it."""
-        return None
+    def initrd(self) -> tuple[Path, ...]:
+        """The files that follow each other in the initial ramdisk that goes with it."""
+        return ()
 
     @property
     def how_to_get(self) -> str:
@@ -53,9 +55,9 @@ class DebianInfo(ImageInfo):
         return debian_folder() / KERNEL
 
     @property
-    def initrd(self) -> Path | None:
-        """Its initramfs."""
-        return debian_folder() / INITRD
+    def initrd(self) -> tuple[Path, ...]:
+        """Its initramfs, and in a second archive our programs: the kernel unpacks one over the other."""
+        return debian_folder() / INITRD, PROGRAMS
 
     @property
     def how_to_get(self) -> str:

@@ -47,6 +47,10 @@ AppendOption = Annotated[
     str | None,
     typer.Option("--append", metavar="TEXT", help="The kernel's command line; a shipped guest has its own default."),
 ]
+InitrdOption = Annotated[
+    list[Path] | None,
+    typer.Option("--initrd", metavar="FILE", help="The kernel's initial ramdisk; of several, each follows the last."),
+]
 BudgetOption = Annotated[
     str | None, typer.Option("--budget", metavar="N", help="Stop after exactly N steps (5000000, 5M, 2G).")
 ]

@@ -132,7 +132,8 @@ class Hart:
     reservation: int      # physical address reserved by LR, or -1; settable
     waiting: bool         # asleep in WFI
     reports_idle: int     # a sleep of so many steps or more towards a timer is an EXIT_IDLE before it begins, which
-                          # counts no step; 0 (at first): none is
+                          # counts no step; so is a WFI that does not sleep, but could, were it not for an interrupt
+                          # that only VS-mode can take; 0 (at first): none is
     def read_gpr(self, index: int) -> int: ...
     def write_gpr(self, index: int, value: int) -> None: ...    # x0 stays 0; value is taken modulo 2**64
     def read_gprs(self) -> tuple[int, ...]: ...                 # 32 values

@@ -12,11 +12,22 @@ cdef void set_stop(HartState* h, u64 now) noexcept nogil:
     h.left = <i64>(h.stop - now)
 
 
+cdef bint reports_sleep(HartState* h, u64 now) noexcept nogil:
+    """Whether this WFI has yet to be told to the host, as no timer is near; from now on it has been."""
+    if not h.reports_idle or h.idle_reported or next_timer(h, now, h.csr[CSR_MIE]) - now < h.reports_idle:
+        return False
+    h.idle_reported = True
+    return True
+
+
 cdef bint sleep(HartState* h) noexcept nogil:
     """WFI: skip the clock to the next timer event, or to the end of the budget. False if nothing will ever wake the hart, or if the
     host wants to know first."""
-    cdef u64 now = steps_now(h), wake
-    if pending_bits(h) & h.csr[CSR_MIE] or (h.aia and is_roused(h)):
+    cdef u64 now = steps_now(h), wake, enabled = pending_bits(h) & h.csr[CSR_MIE]
+    if enabled or (h.aia and is_roused(h)):
+        # What only VS-mode can take ends every WFI below it at once: a loop around this one idles without sleeping.
+        if enabled and not h.virtual and not enabled & ~h.csr[CSR_HIDELEG] and reports_sleep(h, now):
+            return False
         h.waiting = False
         h.idle_reported = False
         h.irq_check = True
@@ -25,8 +36,7 @@ cdef bint sleep(HartState* h) noexcept nogil:
     if wake == EVERY_BIT:
         h.idle_reported = False
         return False
-    if h.reports_idle and wake - now >= h.reports_idle and not h.idle_reported:
-        h.idle_reported = True
+    if reports_sleep(h, now):
         return False
     if wake > h.budget_end:
         wake = h.budget_end

@@ -10,6 +10,7 @@ QEMU's reset vector leaves them. Source: QEMU hw/riscv/boot.c; OpenSBI docs/firm
 """
 
 import struct
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +22,7 @@ KERNEL_BASE = RAM_BASE + 2 * MIB
 """Where firmware expects what it starts (OpenSBI's FW_JUMP_ADDR for a 64-bit generic platform)."""
 
 MAX_INITRD_DISTANCE = 128 * MIB
+CPIO_ALIGNMENT = 4
 
 DYNAMIC_INFO = "<6Q"
 DYNAMIC_MAGIC, DYNAMIC_VERSION = 0x4942534F, 2  # "OSBI"
@@ -50,15 +52,28 @@ class BootFiles:
 
 
 def read_boot_files(
-    bios: Path | None = None, kernel: Path | None = None, initrd: Path | None = None, bootargs: str = ""
+    bios: Path | None = None, kernel: Path | None = None, initrd: Sequence[Path] = (), bootargs: str = ""
 ) -> BootFiles:
     """Read the files. A bios that is no ELF goes to RAM's start, such a kernel to KERNEL_BASE. Raises ImageError."""
     return BootFiles(
         bios=load_raw(bios, RAM_BASE) if bios is not None else None,
         kernel=load_raw(kernel, KERNEL_BASE) if kernel is not None else None,
-        initrd=read_file(initrd) if initrd is not None else b"",
+        initrd=read_files(initrd),
         bootargs=bootargs,
     )
+
+
+def read_files(paths: Sequence[Path]) -> bytes:
+    """The files, joined. Raises ImageError."""
+    return join_archives([read_file(path) for path in paths])
+
+
+def join_archives(archives: Sequence[bytes]) -> bytes:
+    """One behind the other, each from a multiple of 4 bytes: so Linux takes several archives as one initial ramdisk."""
+    whole = b""
+    for archive in archives:
+        whole += bytes(-len(whole) % CPIO_ALIGNMENT) + archive
+    return whole
 
 
 def initrd_region(size: int, kernel: Image, memory_size: int) -> Region | None:

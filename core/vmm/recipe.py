@@ -17,12 +17,14 @@ from ..devices.virtio.net import VirtioNet
 from ..devices.virtio.overlay import open_disk
 from ..devices.virtio.storage import MemoryDisk
 from ..errors import ConfigError, ImageError
+from ..machine.boot import join_archives
 from ..machine.loader import load_image, read_file
 from .config import VmConfig
 from .vm import Vm
 
 IMAGE: Final = "image"
 INITRD: Final = "initrd"
+"""The name's beginning; behind it comes the file's place among those that make up the ramdisk."""
 
 
 @dataclass(frozen=True)
@@ -122,7 +124,8 @@ class Recipe:
     """A VM to be made, or made again.
 
     name: what the user calls the image. technique, memory (bytes), vcpus, append, steps_per_tick, policy, tlb, isa: as
-    VmConfig has them. files: the image and the initial ramdisk. drives, cards: in the virtio slots, from the first.
+    VmConfig has them. files: the image and the parts of the initial ramdisk. drives, cards: in the virtio slots, from
+    the first.
     """
 
     name: str
@@ -139,14 +142,15 @@ class Recipe:
     cards: tuple[CardRef, ...] = ()
 
     @classmethod
-    def of(cls, name: str, config: VmConfig, image: Path, initrd: Path | None = None,
+    def of(cls, name: str, config: VmConfig, image: Path, initrd: Sequence[Path] = (),
            drives: tuple[DriveRef, ...] = (), cards: tuple[CardRef, ...] = ()) -> Recipe:
         """That of a VM which is made of these. Raises ConfigError for what has no name, such as a student's class."""
         if not isinstance(config.technique, str) or not isinstance(config.policy, str):
             raise ConfigError("a VM with a technique or policy of one's own cannot be written down")
         if config.handlers or config.instruction_handlers:
             raise ConfigError("a VM with handlers of one's own cannot be written down")
-        files = {IMAGE: FileRef.of(image)} | ({INITRD: FileRef.of(initrd)} if initrd is not None else {})
+        files = {IMAGE: FileRef.of(image)}
+        files |= {f"{INITRD} {place}": FileRef.of(path) for place, path in enumerate(initrd)}
         return cls(name, config.technique, config.memory, config.vcpus, config.append, config.steps_per_tick,
                    config.policy, config.tlb, tuple(sorted(config.isa)), files, drives, cards)
 
@@ -162,7 +166,7 @@ class Recipe:
     def start(self, output: Callable[[bytes], None], cards: Sequence[VirtioDevice] | None = None) -> Vm:
         """The VM, at its guest's first step. cards: the network cards, if they are there. Raises ImageError or
         ConfigError where something is not as it was."""
-        initrd = self.files[INITRD].read() if INITRD in self.files else b""
+        initrd = join_archives([self.files[name].read() for name in sorted(self.files) if name.startswith(INITRD)])
         self.files[IMAGE].read()
         return Vm(self._config(initrd), load_image(Path(self.files[IMAGE].path)), output, self._devices(cards))
 

@@ -21,7 +21,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import track
 
-from hartvisor.core.machine.loader import load_image, read_file
+from hartvisor.core.machine.boot import read_files
+from hartvisor.core.machine.loader import load_image
 from hartvisor.core.vmm.config import VmConfig
 from hartvisor.core.vmm.digest import digest
 from hartvisor.core.vmm.plain import dumps, loads
@@ -49,7 +50,7 @@ class Guest:
         memory, append, self.typed, self.length = GUESTS[name]
         info = image_info(name)
         self.config = VmConfig(memory=memory, append=info.append if append is None else append,
-                               initrd=read_file(info.initrd) if info.initrd else b"")
+                               initrd=read_files(info.initrd))
         self.image = load_image(image(name))
 
     def start(self, technique: str, *, is_blank: bool = False) -> Vm:

@@ -10,7 +10,7 @@ import pytest
 from hartvisor.guest import build as build_module
 from hartvisor.guest import image
 from hartvisor.guest.build import BuildError, build
-from hartvisor.guest.catalog import GUEST
+from hartvisor.guest.catalog import GUEST, PROGRAMS
 from hartvisor.guest.ramdisk import ENTRY, HEADER, MAGIC, pack, strip_elf
 
 
@@ -24,6 +24,14 @@ def test_second_build_does_nothing(tmp_path: Path, capsys: pytest.CaptureFixture
 def test_build_gives_the_same_bytes_anywhere(tmp_path: Path) -> None:
     build(["hello"], tmp_path)
     assert (tmp_path / "hello.elf").read_bytes() == image("hello").read_bytes()
+
+
+def test_programs_for_debian_are_the_same_bytes_anywhere(tmp_path: Path) -> None:
+    archive = tmp_path / "programs.cpio"
+    assert build_module.build_programs(archive)
+    assert archive.read_bytes() == PROGRAMS.read_bytes()
+    assert b"bin/kvmrun\0" in archive.read_bytes()
+    assert not build_module.build_programs(archive)
 
 
 def test_missing_compiler_is_one_clear_message(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,6 +10,7 @@ import pytest
 from hartvisor.core.devices.console import ConsoleEnd
 from hartvisor.core.devices.test_finisher import Finish, Outcome
 from hartvisor.core.isa.assembler import assemble
+from hartvisor.core.machine.boot import read_files
 from hartvisor.core.machine.loader import load_image
 from hartvisor.core.machine.machine import Machine, StopReason
 from tests.oracles import require_oracle
@@ -69,3 +70,11 @@ def test_two_boots_are_alike_step_for_step() -> None:
         machine.run(100_000_000)
     assert first[1] == second[1]
     assert [hart.steps for hart in first[0].harts] == [hart.steps for hart in second[0].harts]
+
+
+def test_archives_of_one_initial_ramdisk_start_at_multiples_of_four(tmp_path: Path) -> None:
+    """Linux, init/initramfs.c: the header of a cpio archive lies there, and zeros before it are skipped."""
+    for name, data in (("first", b"070701"), ("second", b"rest")):
+        (tmp_path / name).write_bytes(data)
+    assert read_files([tmp_path / "first", tmp_path / "second"]) == b"070701\0\0rest"
+    assert read_files([]) == b""

@@ -145,6 +145,19 @@ def test_a_sleep_that_nothing_can_end_stops_the_run_until_input_comes() -> None:
     assert machine.harts[0].read_gpr(15) == ord("x")
 
 
+@pytest.mark.parametrize("n_harts", [1, 2])
+def test_input_comes_to_a_guest_whose_wfi_never_sleeps(n_harts: int) -> None:
+    """A VM's interrupt that a hypervisor leaves pending ends each WFI at once, and is taken only in the VM."""
+    spin = "csrwi hideleg, 4\n csrwi hvip, 4\n csrwi mie, 4\n spin: wfi\n j spin\n"
+    machine = machine_of(
+        "csrr t0, mhartid\n bnez t0, other\n li t0, UART\n li t1, 1\n sb t1, 1(t0)\n" + spin +
+        "other: wfi\n j other", n_harts=n_harts)
+    piped = [b"x"]
+    machine.console.refill = lambda: piped.pop() if piped else b""
+    assert machine.run(10 * QUANTUM).reason is StopReason.BUDGET
+    assert machine.console.typed == 1
+
+
 def test_one_hart_wakes_another_through_the_aclint() -> None:
     source = (
         "csrr t0, mhartid\n beqz t0, first\n li t0, 8\n csrw mie, t0\n wfi\n" + POWER_OFF + "j .\n"

@@ -61,6 +61,15 @@ def test_a_blank_vm_takes_a_saved_state(tmp_path: Path) -> None:
     assert digest(other) == digest(vm)
 
 
+def test_the_parts_of_a_ramdisk_keep_their_order(tmp_path: Path) -> None:
+    """Linux unpacks a later archive over an earlier one."""
+    parts = [tmp_path / name for name in ("late", "early")]
+    for part in parts:
+        part.write_bytes(part.name.encode())
+    made = loads(Recipe, dumps(Recipe.of("kernel", VmConfig(), image("kernel"), parts)))
+    assert made.start(lambda data: None).config.initrd == b"lateearly"
+
+
 def test_another_image_is_refused(tmp_path: Path) -> None:
     """A file that is not the one written down, or is gone, ends in one line."""
     copy = tmp_path / "guest.elf"

@@ -11,7 +11,8 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from ...core.errors import OptionError
-from ...core.machine.loader import load_image, read_file
+from ...core.machine.boot import read_files
+from ...core.machine.loader import load_image
 from ...core.vmm.compare import CHECKPOINT_STEPS, COMPARED, Comparison
 from ...core.vmm.compare import compare as compare_runs
 from ..options import check_writable, find_image, make_config, parse_guest_isa, parse_number, write_json
@@ -65,7 +66,7 @@ def compare(
     bootargs = append if append is not None else (info.workload or info.append) if info is not None else ""
     config = make_config(memory, append=bootargs, policy=shadow_policy.value, tlb=tlb.value,
                          isa=parse_guest_isa(isa, COMPARED), vcpus=smp,
-                         initrd=read_file(info.initrd) if info is not None and info.initrd is not None else b"")
+                         initrd=read_files(info.initrd if info is not None else ()))
     loaded = load_image(path)
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[steps]}"), TimeElapsedColumn())
     console = Console(stderr=True)

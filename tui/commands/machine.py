@@ -33,7 +33,7 @@ from ..observing import (
     parse_observing,
 )
 from ..options import check_writable, find_image, parse_number, parse_size, write_json
-from ..parameters import AppendOption, JsonOption, MachineIsaOption
+from ..parameters import AppendOption, InitrdOption, JsonOption, MachineIsaOption
 from ..session import Guest, run_session, write_all
 from .tohost import run_tests
 
@@ -53,9 +53,7 @@ def machine(
         Path | None,
         typer.Option("--kernel", metavar="FILE", help="What the firmware starts: a Linux Image, an ELF file, or raw."),
     ] = None,
-    initrd: Annotated[
-        Path | None, typer.Option("--initrd", metavar="FILE", help="The kernel's initial ramdisk.")
-    ] = None,
+    initrd: InitrdOption = None,
     append: AppendOption = None,
     smp: Annotated[int, typer.Option("--smp", metavar="N", help="Harts, 1 to 8.")] = 1,
     memory: Annotated[str, typer.Option("--memory", metavar="SIZE", help="RAM.")] = "128M",
@@ -113,11 +111,11 @@ def machine(
         path, info = find_image(image)
         kernel = kernel or path
         if info is not None:
-            initrd = initrd or info.initrd
+            initrd = initrd or list(info.initrd)
             bootargs = append if append is not None else info.append
     if kernel is None and bios is None:
         raise OptionError("machine: nothing to boot; give --bios FILE, --kernel FILE, or an image such as debian")
-    files = read_boot_files(_firmware(bios), kernel, initrd, bootargs)
+    files = read_boot_files(_firmware(bios), kernel, initrd or (), bootargs)
     console = ConsoleEnd(write_all(STDERR if json == "-" else STDOUT))
     with open_devices(drive, netdev, share) as devices:
         try:

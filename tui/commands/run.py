@@ -12,7 +12,8 @@ from rich.console import Console
 from rich.table import Table
 
 from ...core.errors import OptionError
-from ...core.machine.loader import load_image, read_file
+from ...core.machine.boot import read_files
+from ...core.machine.loader import load_image
 from ...core.vmm.digest import digest
 from ...core.vmm.exits import labelled
 from ...core.vmm.recipe import Recipe, note_cards
@@ -39,6 +40,7 @@ from ..parameters import (
     AppendOption,
     BudgetOption,
     ImageArgument,
+    InitrdOption,
     IsaOption,
     JsonOption,
     MemoryOption,
@@ -63,9 +65,7 @@ def run(
     memory: MemoryOption = "128M",
     append: AppendOption = None,
     smp: SmpOption = 1,
-    initrd: Annotated[
-        Path | None, typer.Option("--initrd", metavar="FILE", help="The kernel's initial ramdisk.")
-    ] = None,
+    initrd: InitrdOption = None,
     drive: DriveOption = None,
     netdev: NetdevOption = None,
     share: ShareOption = None,
@@ -104,11 +104,11 @@ def run(
     observing = parse_observing(trace, trace_file, trace_from, trace_to, profile, profile_every, symbols)
     limit = parse_number(budget, "--budget") if budget is not None else None
     bootargs = append if append is not None else info.append if info is not None else ""
-    ramdisk = initrd or (info.initrd if info is not None else None)
+    ramdisk = initrd or (info.initrd if info is not None else ())
     console = STDERR if json == "-" else STDOUT
     config = make_config(
         memory, technique=technique.value, append=bootargs, policy=shadow_policy.value, tlb=tlb.value,
-        isa=parse_guest_isa(isa, [technique.value]), vcpus=smp, initrd=read_file(ramdisk) if ramdisk else b"",
+        isa=parse_guest_isa(isa, [technique.value]), vcpus=smp, initrd=read_files(ramdisk),
     )
     is_kept = record is not None or save is not None
     if is_kept and share:

@@ -21,6 +21,7 @@ from ..options import check_writable, find_image, make_config, parse_guest_isa, 
 from ..parameters import (
     AppendOption,
     BudgetOption,
+    InitrdOption,
     IsaOption,
     JsonOption,
     MemoryOption,
@@ -56,9 +57,7 @@ def save(
     memory: MemoryOption = "128M",
     append: AppendOption = None,
     smp: Annotated[int, typer.Option("--smp", metavar="N", help="vCPUs, 1 to 4.")] = 1,
-    initrd: Annotated[
-        Path | None, typer.Option("--initrd", metavar="FILE", help="The kernel's initial ramdisk.")
-    ] = None,
+    initrd: InitrdOption = None,
     drive: Annotated[
         list[Path] | None, typer.Option("--drive", metavar="FILE", help="A disk image; what is written stays here.")
     ] = None,
@@ -78,7 +77,7 @@ def save(
         vm, recipe = kept.restore(source, write_all(STDERR))
     elif image is not None:
         path, info = find_image(image)
-        ramdisk = initrd or (info.initrd if info is not None else None)
+        ramdisk = initrd or (info.initrd if info is not None else ())
         bootargs = append if append is not None else info.append if info is not None else ""
         config = make_config(memory, technique=technique.value, append=bootargs, vcpus=smp,
                              isa=parse_guest_isa(isa, [technique.value]))
