@@ -1,10 +1,10 @@
-"""What `--drive`, `--netdev` and `--share` take: the devices in a machine's virtio slots, in this order."""
+"""What `--drive`, `--netdev`, `--share` and `--device` take: what is in a machine's virtio slots, in this order."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -23,6 +23,7 @@ from ..core.devices.virtio.p9_folder import Folder
 from ..core.errors import ConfigError, OptionError
 from ..core.machine.memory_map import VIRTIO
 from ..core.vmm.recipe import DriveRef
+from .small_devices import open_small
 
 READ_ONLY: Final = "ro"
 LOOPBACK: Final = "127.0.0.1"
@@ -60,21 +61,30 @@ ShareOption = Annotated[
 
 @contextmanager
 def open_devices(
-    drives: Sequence[str] | None, netdevs: Sequence[str] | None, shares: Sequence[str] | None
+    drives: Sequence[str] | None, netdevs: Sequence[str] | None, shares: Sequence[str] | None,
+    others: Sequence[str] | None = None,
 ) -> Iterator[list[VirtioDevice]]:
     """The devices, closed at the end. Raises OptionError for what cannot be opened, or is too much."""
     devices: list[VirtioDevice] = []
-    try:
-        count = len(drives or ()) + len(netdevs or ()) + len(shares or ())
+    with ExitStack() as stack:
+
+        def add(device: VirtioDevice) -> None:
+            stack.callback(device.close)
+            devices.append(device)
+
+        count = sum(len(texts or ()) for texts in (drives, netdevs, shares, others))
         if count > len(VIRTIO):
-            raise OptionError(f"{count} devices by --drive, --netdev and --share: there are {len(VIRTIO)} slots")
-        devices.extend(open_drive(text) for text in drives or ())
-        devices.extend(open_netdev(text, index) for index, text in enumerate(netdevs or ()))
-        devices.extend(open_share(text, index) for index, text in enumerate(shares or ()))
+            raise OptionError(
+                f"{count} devices by --drive, --netdev, --share and --device: there are {len(VIRTIO)} slots")
+        for text in drives or ():
+            add(open_drive(text))
+        for index, text in enumerate(netdevs or ()):
+            add(open_netdev(text, index))
+        for index, text in enumerate(shares or ()):
+            add(open_share(text, index))
+        for text in others or ():
+            add(open_small(text, stack))
         yield devices
-    finally:
-        for device in devices:
-            device.close()
 
 
 # --- drives

@@ -36,7 +36,12 @@ from hartvisor.tui.devices import open_devices
     (["--share", "/nowhere"], "/nowhere: No such file or directory; a folder to share"),
     (["--share", ".,rw"], "'rw' is neither tag=NAME nor ro"),
     (["--share", ".,tag="], "a tag is a word"),
-    (["--netdev", "echo"] * 9, "9 devices by --drive, --netdev and --share: there are 8 slots"),
+    (["--device", "gpu"], "give rng[,seed=TEXT], balloon,size=SIZE or console,file=FILE"),
+    (["--device", "balloon"], "give rng"),
+    (["--device", "rng,seed="], "give rng"),
+    (["--device", "balloon,size=much"], "size much: a size is a number"),
+    (["--device", "console,file=/nowhere/x"], "No such file or directory"),
+    (["--netdev", "echo"] * 9, "9 devices by --drive, --netdev, --share and --device: there are 8 slots"),
 ], ids=lambda value: value if isinstance(value, str) else " ".join(value)[:30])
 def test_a_mistake_is_one_line(capsys: pytest.CaptureFixture[str], arguments: list[str], reason: str) -> None:
     assert main(["run", "hello", *arguments]) == 2

@@ -35,6 +35,7 @@ from ..observing import (
 from ..options import check_writable, find_image, parse_number, parse_size, write_json
 from ..parameters import AppendOption, InitrdOption, JsonOption, MachineIsaOption
 from ..session import Guest, run_session, write_all
+from ..small_devices import DeviceOption
 from .tohost import run_tests
 
 STDOUT, STDERR = 1, 2
@@ -67,6 +68,7 @@ def machine(
     drive: DriveOption = None,
     netdev: NetdevOption = None,
     share: ShareOption = None,
+    device: DeviceOption = None,
     budget: Annotated[
         str | None, typer.Option("--budget", metavar="N", help="Stop after N steps, over all harts (5000000, 5M, 2G).")
     ] = None,
@@ -117,7 +119,7 @@ def machine(
         raise OptionError("machine: nothing to boot; give --bios FILE, --kernel FILE, or an image such as debian")
     files = read_boot_files(_firmware(bios), kernel, initrd or (), bootargs)
     console = ConsoleEnd(write_all(STDERR if json == "-" else STDOUT))
-    with open_devices(drive, netdev, share) as devices:
+    with open_devices(drive, netdev, share, device) as devices:
         try:
             built = Machine(size, n_harts=smp, isa=extensions, console=console, devices=devices, aia=aia,
                             aia_guests=aia_guests)

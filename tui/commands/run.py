@@ -55,6 +55,7 @@ from ..parameters import (
     store_path,
 )
 from ..session import Guest, run_session, write_all
+from ..small_devices import DeviceOption
 
 STDOUT, STDERR = 1, 2
 
@@ -69,6 +70,7 @@ def run(
     drive: DriveOption = None,
     netdev: NetdevOption = None,
     share: ShareOption = None,
+    device: DeviceOption = None,
     budget: BudgetOption = None,
     shadow_policy: PolicyOption = PolicyName.CACHED,
     tlb: TlbOption = TlbName.PRECISE,
@@ -113,8 +115,10 @@ def run(
     is_kept = record is not None or save is not None
     if is_kept and share:
         raise OptionError("--share: what is in a folder of the host's can be neither recorded nor saved; use --drive")
+    if is_kept and device:
+        raise OptionError("--device: such devices are neither recorded nor saved; leave --record and --save out")
     loaded = load_image(path)
-    with open_devices(None if is_kept else drive, netdev, share) as devices:
+    with open_devices(None if is_kept else drive, netdev, share, device) as devices:
         started = time.process_time()
         if is_kept:
             recipe = Recipe.of(image, config, path, ramdisk, note_drives(drive), note_cards(devices))
