@@ -67,6 +67,7 @@ EXTENSIONS: tuple[Extension, ...] = (
     Extension("Zaamo", "atomic read-modify-write instructions"),
     Extension("Zalrsc", "load-reserved and store-conditional"),
     Extension("Zfhmin", "half-precision loads, stores, moves and conversions", ("F",)),
+    Extension("Zfh", "half-precision floating point", ("Zfhmin",)),
     Extension("Zfa", "additional floating-point instructions", ("F",)),
     Extension("Zacas", "atomic compare-and-swap", ("Zaamo",)),
     Extension("Zawrs", "waiting for a store to the reservation set", ("Zalrsc",)),

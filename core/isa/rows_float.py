@@ -1,6 +1,6 @@
-"""The floating-point instructions: F, D, Zfhmin and Zfa (unprivileged manual, chapters of those names).
+"""The floating-point instructions: F, D, Zfhmin, Zfh and Zfa (unprivileged manual, chapters of those names).
 
-The formats S, D and H differ in their `fmt` field only, so the rows that two of them share are made once for each.
+The formats S, D and H differ in their `fmt` field only, so the rows that they share are made once for each.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ _ROUNDED = _privilege("rm is dyn and frm holds no rounding mode")
 
 _S, _D, _H = 0, 1, 2
 _LETTERS = {_S: "s", _D: "d", _H: "h"}
-_EXTENSIONS = {_S: "F", _D: "D", _H: "Zfhmin"}
+_EXTENSIONS = {_S: "F", _D: "D", _H: "Zfh"}
 
 _FUNCT3 = 0x0000707F
 _FMA = 0x0600007F
@@ -61,14 +61,16 @@ _PAIR = "rd, rs1"
 
 def _op(name: str, form: Format, funct5: int, fmt: int, *, rs2: int | None = None, funct3: int | None = None,
         syntax: str = _PAIR, extension: str = "") -> Instruction:
-    """A row of the major opcode OP-FP; where funct3 is not given, its bits are rm. Whatever has doubles needs D."""
+    """A row of the major opcode OP-FP; where funct3 is not given, its bits are rm. Whatever has doubles needs D,
+    and Zfa's rows for halves need Zfh."""
     match = 0x53 | funct5 << 27 | fmt << 25 | (rs2 or 0) << 20 | (funct3 or 0) << 12
     mask = {(False, False): _FUNCT7, (False, True): _FUNCT7_FUNCT3, (True, False): _FUNCT7_RS2,
             (True, True): _FUNCT7_RS2_FUNCT3}[rs2 is not None, funct3 is not None]
     if "rm" in form.operands:
         syntax += ", rm"
     return Instruction(name, form, match, mask, extension or _EXTENSIONS[fmt], syntax,
-                       _ROUNDED if funct3 is None else _PLAIN, needs="D" if ".d" in name else "")
+                       _ROUNDED if funct3 is None else _PLAIN,
+                       needs="D" if ".d" in name else "Zfh" if (fmt, extension) == (_H, "Zfa") else "")
 
 
 def _memory(letter: str, funct3: int, extension: str) -> tuple[Instruction, ...]:
@@ -79,7 +81,7 @@ def _memory(letter: str, funct3: int, extension: str) -> tuple[Instruction, ...]
 
 
 def _arithmetic(fmt: int) -> tuple[Instruction, ...]:
-    """What F and D have alike."""
+    """What F, D and Zfh have alike."""
     s = _LETTERS[fmt]
     from_word = X_TO_F_EXACT if fmt == _D else X_TO_F_RM
     return (
@@ -111,7 +113,7 @@ def _arithmetic(fmt: int) -> tuple[Instruction, ...]:
 
 
 def _additional(fmt: int) -> tuple[Instruction, ...]:
-    """Zfa's rows for F, or for D."""
+    """Zfa's rows for F, D or Zfh."""
     s = _LETTERS[fmt]
     return (
         _op(f"fli.{s}", FLI, 0x1E, fmt, rs2=1, funct3=0, syntax="rd, constant", extension="Zfa"),
@@ -126,18 +128,18 @@ def _additional(fmt: int) -> tuple[Instruction, ...]:
 
 FLOAT_ROWS: tuple[Instruction, ...] = (
     *_memory("h", 1, "Zfhmin"), *_memory("w", 2, "F"), *_memory("d", 3, "D"),
-    *_arithmetic(_S), *_arithmetic(_D), *_additional(_S), *_additional(_D),
-    _op("fmv.x.h", F_TO_X, 0x1C, _H, rs2=0, funct3=0),
+    *(row for make in (_arithmetic, _additional) for fmt in (_S, _D, _H) for row in make(fmt)),
+    _op("fmv.x.h", F_TO_X, 0x1C, _H, rs2=0, funct3=0, extension="Zfhmin"),
     _op("fmv.x.w", F_TO_X, 0x1C, _S, rs2=0, funct3=0),
     _op("fmv.x.d", F_TO_X, 0x1C, _D, rs2=0, funct3=0),
-    _op("fmv.h.x", X_TO_F, 0x1E, _H, rs2=0, funct3=0),
+    _op("fmv.h.x", X_TO_F, 0x1E, _H, rs2=0, funct3=0, extension="Zfhmin"),
     _op("fmv.w.x", X_TO_F, 0x1E, _S, rs2=0, funct3=0),
     _op("fmv.d.x", X_TO_F, 0x1E, _D, rs2=0, funct3=0),
     _op("fcvt.s.d", F2_RM, 0x08, _S, rs2=1, extension="D"),
     _op("fcvt.d.s", F2_EXACT, 0x08, _D, rs2=0),
     _op("fcvt.s.h", F2_EXACT, 0x08, _S, rs2=2, extension="Zfhmin"),
-    _op("fcvt.h.s", F2_RM, 0x08, _H, rs2=0),
+    _op("fcvt.h.s", F2_RM, 0x08, _H, rs2=0, extension="Zfhmin"),
     _op("fcvt.d.h", F2_EXACT, 0x08, _D, rs2=2, extension="Zfhmin"),
-    _op("fcvt.h.d", F2_RM, 0x08, _H, rs2=1),
+    _op("fcvt.h.d", F2_RM, 0x08, _H, rs2=1, extension="Zfhmin"),
     _op("fcvtmod.w.d", F_TO_X_MODULAR, 0x18, _D, rs2=8, funct3=1, extension="Zfa"),
 )

@@ -1,4 +1,4 @@
-"""IEEE 754 as the manual's F, D, Zfhmin and Zfa use it, in exact rational arithmetic: the independent oracle.
+"""IEEE 754 as the manual's F, D, Zfh and Zfa use it, in exact rational arithmetic: the independent oracle.
 
 Nothing here knows how the hart computes. A number is a sign and a Fraction; a result is rounded by counting quanta.
 """
@@ -287,7 +287,7 @@ def classify(bits: int, form: Format) -> int:
 def expected(name: str, mode: int, a: int, b: int = 0, c: int = 0) -> tuple[int, int]:
     """What instruction `name` leaves in its register, and the flags it raises, for the operand registers a, b, c."""
     stem, *rest = name.split(".")
-    if stem == "fcvt" and rest[1] in INTEGERS and rest[0] in ("s", "d"):
+    if stem == "fcvt" and rest[1] in INTEGERS and rest[0] in ("s", "d", "h"):
         low = INTEGERS[rest[1]][0]
         bits = 32 if rest[1].startswith("w") else 64
         value = a & (1 << bits) - 1

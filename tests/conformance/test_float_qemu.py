@@ -17,7 +17,7 @@ SETS = 300
 
 @pytest.mark.parametrize(
     ("qemu", "cpu", "absent"),
-    [("qemu-system-riscv64", "rv64,Zfhmin=true", ("Zfa",)), ("qemu-system-riscv64-10", "max", ())],
+    [("qemu-system-riscv64", "rv64,Zfh=true", ("Zfa",)), ("qemu-system-riscv64-10", "max", ())],
 )
 def test_results_and_flags_are_qemus(qemu: str, cpu: str, absent: tuple[str, ...]) -> None:
     path = require_oracle(qemu)

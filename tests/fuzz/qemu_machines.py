@@ -133,8 +133,8 @@ def qemu_cpu() -> str:
 
 
 OPTIONS = frozenset((
-    "f", "d", "zfhmin", "zfa", "zba", "zbb", "zbc", "zbs", "zicond", "zicbom", "zicbop", "zicboz", "zcb", "zimop",
-    "zcmop", "zacas", "zawrs", "svinval", "zihintntl", "zihintpause",
+    "f", "d", "zfhmin", "zfh", "zfa", "zba", "zbb", "zbc", "zbs", "zicond", "zicbom", "zicbop", "zicboz", "zcb",
+    "zimop", "zcmop", "zacas", "zawrs", "svinval", "zihintntl", "zihintpause",
 ))  # fmt: skip
 """QEMU's options for what our instruction table may have beyond the base."""
 

@@ -234,6 +234,8 @@ def test_a_fault_leaves_the_state_clean_and_tells_the_transformed_instruction(so
         ("rv64ima", ("fadd.s f1, f2, f3", "csrr x5, fcsr", "fld f1, 0(x6)"), ()),
         ("rv64imaf", ("fadd.d f1, f2, f3", "fli.s f1, 1.0", "flh f1, 0(x6)"), ("fadd.s f1, f2, f3",)),
         ("rv64imaf_zfa_zfhmin", ("fli.d f1, 1.0", "fcvt.d.h f1, f2"), ("fli.s f1, 1.0", "fcvt.s.h f1, f2")),
+        ("rv64imafd_zfa_zfhmin", ("fadd.h f1, f2, f3", "fli.h f1, 1.0", "fcvt.h.w f1, x6"), ("fcvt.h.d f1, f2",)),
+        ("rv64imafd_zfh", ("fli.h f1, 1.0",), ("fadd.h f1, f2, f3", "fcvt.h.w f1, x6", "flh f1, 0(x6)")),
         ("rv64imafd", ("c.fld f8, 0(x8)",), ("fadd.d f1, f2, f3",)),
         ("rv64imafdc", ("fround.d f1, f2",), ("c.fld f8, 0(x8)",)),
     ],

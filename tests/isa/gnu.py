@@ -12,7 +12,7 @@ from tests.oracles import require_oracle
 
 ARCHITECTURE = (
     "rv64imafdch_zicbom_zicbop_zicboz_zicond_zicsr_zifencei_zihintntl_zihintpause_zimop_zacas_zawrs_zba_zbb_zbc_zbs"
-    "_zcb_zcmop_zfa_zfhmin_svinval"
+    "_zcb_zcmop_zfa_zfh_svinval"
 )
 
 _TARGET = r"^((?:jal|b(?:eq|ne|lt|ge|gt|le)[uz]*|j|c\.j|c\.b[a-z]+)(?: .*,| ))([0-9a-f]+)$"
