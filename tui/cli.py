@@ -20,6 +20,8 @@ from .commands.compare import compare
 from .commands.disasm import disasm
 from .commands.images import app as images
 from .commands.machine import machine
+from .commands.migrate import app as migrate
+from .commands.migrate import receive
 from .commands.replay import replay
 from .commands.run import run
 from .commands.snapshot import app as snapshot
@@ -47,6 +49,8 @@ app.command("machine")(machine)
 app.command("replay")(replay)
 app.add_typer(snapshot, name="snapshot")
 app.command("trace")(trace)
+app.add_typer(migrate, name="migrate")
+app.command("receive")(receive)
 app.add_typer(images, name="images")
 app.command("disasm")(disasm)
 app.command("asm")(asm)

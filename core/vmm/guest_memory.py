@@ -21,6 +21,10 @@ WriteObserver = Callable[[int, int], None]
 """Called as observer(gpa, size) after the VMM or a device stored to guest memory (size in bytes, within one page)."""
 
 
+def _nothing(gfn: int) -> None:
+    """There is nothing to fetch."""
+
+
 class GuestMemory:
     """A VM's RAM, `size` bytes from GPA `base`, in host frames allocated on demand.
 
@@ -39,6 +43,8 @@ class GuestMemory:
         self._frames = frames
         self._hpa: dict[int, int] = {}
         self._gfn: dict[int, int] = {}
+        self._absent: set[int] = set()
+        self._fetch: Callable[[int], None] = _nothing
 
     # --- the map
 
@@ -55,9 +61,16 @@ class GuestMemory:
             hpa = self._frames.allocate("guest")
             self._hpa[gfn] = hpa
             self._gfn[hpa] = gfn
+            if gfn in self._absent:
+                self._fetch(gfn)
             if self.on_new_frame is not None:
                 self.on_new_frame(gfn)
         return hpa
+
+    def fetch_absent(self, gfns: set[int], fetch: Callable[[int], None]) -> None:
+        """The contents of these are elsewhere: before one is first looked at, `fetch` is called with it, and writes it
+        here. A page that is written as a whole is absent no longer."""
+        self._absent, self._fetch = gfns, fetch
 
     def hpa(self, gpa: int) -> int:
         """Where `gpa` lies in the machine's RAM."""
@@ -69,8 +82,8 @@ class GuestMemory:
         return None if gfn is None else gfn << PAGE_SHIFT | hpa & OFFSET
 
     def is_mapped(self, gfn: int) -> bool:
-        """Whether `gfn` has a host frame by now."""
-        return gfn in self._hpa
+        """Whether `gfn` has a host frame by now, or contents that wait for one."""
+        return gfn in self._hpa or gfn in self._absent
 
     def mapped(self) -> dict[int, int]:
         """A copy of the map: gfn to hpa."""
@@ -84,7 +97,7 @@ class GuestMemory:
 
     def page(self, gfn: int) -> bytes:
         """The 4096 bytes at `gfn`."""
-        return bytes(self.memory.page(self._hpa[gfn])) if gfn in self._hpa else bytes(PAGE_SIZE)
+        return bytes(self.memory.page(self.frame(gfn))) if self.is_mapped(gfn) else bytes(PAGE_SIZE)
 
     def written(self) -> list[int]:
         """The gfns that have a frame."""
@@ -97,6 +110,7 @@ class GuestMemory:
 
     def write_page(self, number: int, data: bytes | None) -> None:
         """Store a whole page, or zeros; where there is no frame, zeros need none."""
+        self._absent.discard(number)
         if data is not None or self.is_mapped(number):
             self.write(number << PAGE_SHIFT, data or ZERO_PAGE)
 
@@ -122,6 +136,8 @@ class GuestMemory:
         hpa = self._hpa.get(gpa >> PAGE_SHIFT)
         if hpa is not None:
             return self.memory.load(hpa | gpa & OFFSET, 8)
+        if gpa >> PAGE_SHIFT in self._absent:
+            return self.memory.load(self.hpa(gpa), 8)
         return 0 if self.contains(gpa, 8) else None
 
     def read(self, gpa: int, length: int) -> bytes:
