@@ -53,6 +53,9 @@ STDOUT, STDERR = 1, 2
 PATIENCE = 30.0
 """Seconds that one side waits for the other."""
 
+RETRY = 0.2
+"""Seconds between two tries to connect."""
+
 POSTCOPY_SLICE = 200_000
 """Steps between two looks at what a source has pushed."""
 
@@ -93,6 +96,7 @@ def migrate(
     downtime: Annotated[float, typer.Option("--downtime", metavar="MS", help="How long it may stand still.")] = 50.0,
     rounds: Annotated[int, typer.Option("--rounds", metavar="N", help="Then it pauses, whatever is left.")] = 30,
     postcopy: Annotated[bool, typer.Option("--postcopy", help="Run there first, and let its memory follow.")] = False,
+    wait: Annotated[float, typer.Option("--wait", metavar="S", help="Try so long to reach the target.")] = 0.0,
     simulated: Annotated[
         str | None,
         typer.Option("--simulate", metavar="LINK", help="No link, but virtual time: bandwidth=10M,latency=2,loss=0.01"),
@@ -122,7 +126,7 @@ def migrate(
         raise OptionError("migrate: give the target, tcp://HOST:PORT, or --simulate LINK")
     context = tls_context(cert, key, ca, is_server=False)
     where = parse_address(address, MIGRATE_SCHEME) if address is not None else None
-    link = parse_link(simulated) if simulated is not None else None
+    virtual = parse_link(simulated) if simulated is not None else None
     notes = records_of(records)
     output = write_all(STDERR if json == "-" else STDOUT)
     if from_snapshot:
@@ -135,13 +139,14 @@ def migrate(
         subject.console.refill = subject.inputs.pulling(CONSOLE, lambda: pipe.read(is_patient=True))
     subject.run(max(0, parse_number(at, "--at") - subject.steps))
     policy = Policy(downtime / 1000, rounds)
-    if link is not None:
-        found = simulate(subject, link, policy)
+    if virtual is not None:
+        found = simulate(subject, virtual, policy)
         write_json(json, _simulated_json(found))
         _print_rounds(found.rounds, found.downtime, found.bytes)
         return
     assert where is not None
-    result, source = _move(subject, recipe, where, context, notes, policy, is_postcopy=postcopy)
+    link = SocketLink(_find(where, context, wait), PATIENCE)
+    result, source = _move(subject, recipe, link, where, notes, policy, is_postcopy=postcopy)
     write_json(json, _as_json(result))
     _print_rounds(result.rounds, result.downtime, result.bytes)
     if result.end is End.MOVED:
@@ -162,7 +167,7 @@ def _recipe(name: str, technique: str, memory: str, append: str | None, smp: int
     path, info = find_image(name)
     bootargs = append if append is not None else info.append if info is not None else ""
     config = make_config(memory, technique=technique, append=bootargs, vcpus=smp)
-    return Recipe.of(name, config, path, info.initrd if info is not None else None, note_drives(drives))
+    return Recipe.of(name, config, path, info.initrd if info is not None else (), note_drives(drives))
 
 
 class _Moved:
@@ -178,15 +183,11 @@ class _Moved:
         console = Console(stderr=True, highlight=False)
 
         def reconnect() -> Link:
-            deadline = time.monotonic() + PATIENCE
             console.print("the link was cut; the VM waits at the target for the rest of its memory")
-            while True:
-                try:
-                    return SocketLink(connect(where, context, PATIENCE), None)
-                except ConfigError as error:
-                    if time.monotonic() > deadline:
-                        raise Cut(str(error)) from None
-                    time.sleep(0.2)
+            try:
+                return SocketLink(_find(where, context, PATIENCE), None)
+            except ConfigError as error:
+                raise Cut(str(error)) from None
 
         try:
             PageServer(vm, self._later, self._link, self.migration, reconnect).serve()
@@ -195,9 +196,20 @@ class _Moved:
                               ) from None
 
 
-def _move(vm: Vm, recipe: Recipe, where: tuple[str, int], context: ssl.SSLContext | None, notes: Records,
-          policy: Policy, *, is_postcopy: bool) -> tuple[Result, _Moved]:
-    link = SocketLink(connect(where, context, PATIENCE), PATIENCE)
+def _find(where: tuple[str, int], context: ssl.SSLContext | None, wait: float) -> socket.socket:
+    """Connect, for so many seconds. Raises ConfigError."""
+    deadline = time.monotonic() + wait
+    while True:
+        try:
+            return connect(where, context, PATIENCE)
+        except ConfigError:
+            if time.monotonic() >= deadline:
+                raise
+            time.sleep(RETRY)
+
+
+def _move(vm: Vm, recipe: Recipe, link: SocketLink, where: tuple[str, int], notes: Records, policy: Policy, *,
+          is_postcopy: bool) -> tuple[Result, _Moved]:
     migration = secrets.token_hex(6)
     console = Console(stderr=True)
     columns = TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[facts]}"), TimeElapsedColumn()
