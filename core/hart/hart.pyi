@@ -209,9 +209,11 @@ class Trace:
     def access(self) -> tuple[int, int] | None:
         """(va, access) of the instruction that trapped last, before its host emulates it; None if it has no access that
         is to be recorded. access as for Hart.translate: an AMO's is a store."""
+    def locate(self, hpa: int) -> None:
+        """That access goes to RAM, at hpa: for `access` has told of it, but the hart may not see it there."""
     def commit(self, gpa: int = ...) -> None:
         """The host emulated the instruction that trapped last, and has counted its step: it retired after all. gpa:
-        where its access went. Nothing to record is no mistake."""
+        where its access went, if not to RAM. Nothing to record is no mistake."""
     def event(self, step: int, head: int, a: int = 0, b: int = 0, c: int = 0, d: int = 0) -> None:
         """Record what the host did, among the hart's own events."""
     def take(self, stream: int) -> bytes:

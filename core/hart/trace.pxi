@@ -29,7 +29,8 @@ cdef enum:                      # major opcodes of the rows that access memory (
     MAJOR_STORE_FP = 0x27
     MAJOR_AMO = 0x2F
     MAJOR_SYSTEM = 0x73
-    FUNCT3_GUEST_ACCESS = 4     # HLV and HSV, of SYSTEM
+    FUNCT3_GUEST_ACCESS = 4     # HLV and HSV, of SYSTEM, with the may-be-operations,
+    FUNCT7_GUEST_ACCESS = 6     # from which these top bits tell them
     BLOCK_BYTES = 64
 
 cdef struct Stream:
@@ -152,7 +153,7 @@ cdef void access_begin(HartState* h, Decoded* d) noexcept nogil:
         t.conditional = d.op in (OP_SC_W, OP_SC_D)
         t.loads = not t.conditional
         t.stores = d.op not in (OP_LR_W, OP_LR_D)
-    elif major == MAJOR_SYSTEM and funct3 == FUNCT3_GUEST_ACCESS:
+    elif major == MAJOR_SYSTEM and funct3 == FUNCT3_GUEST_ACCESS and row >> 28 == FUNCT7_GUEST_ACCESS:
         if h.virtual:
             return
         t.size = <u64>1 << (row >> 26 & 3)
@@ -168,7 +169,14 @@ cdef void access_begin(HartState* h, Decoded* d) noexcept nogil:
         return
     if look_at(h, c, t.va, LOAD if t.loads else STORE, &t.place):
         t.place = EVERY_BIT
-    elif t.loads and t.size <= sizeof(u64) and (t.va & OFFSET_MASK) + t.size <= PAGE_SIZE and in_ram(h.mem, t.place, t.size):
+    else:
+        access_look(h)
+
+
+cdef void access_look(HartState* h) noexcept nogil:
+    """Where the access goes is known: note what a load will find there."""
+    cdef TraceState* t = h.trace
+    if t.loads and t.size <= sizeof(u64) and (t.va & OFFSET_MASK) + t.size <= PAGE_SIZE and in_ram(h.mem, t.place, t.size):
         t.loaded = 0
         memcpy(&t.loaded, host(h.mem, t.place), t.size)
         t.is_loaded = True
@@ -204,7 +212,7 @@ cdef void access_commit(HartState* h, u64 gpa) noexcept nogil:
         access_record(h, gpa, (t.loaded if t.is_loaded else h.x[t.rd]) & mask, False)
     if not t.stores or (t.conditional and h.x[t.rd if t.rd else <u8>SINK] != 0):
         return
-    if t.loads and t.place != EVERY_BIT:
+    if t.loads and in_ram(h.mem, t.place, t.size):
         memcpy(&value, host(h.mem, t.place), t.size if t.size < sizeof(u64) else sizeof(u64))
     access_record(h, gpa, value & mask, True)
 
@@ -315,6 +323,10 @@ cdef class Trace:
         if not self.state.waits or not (self.state.loads or self.state.stores) or not self.state.kinds & TRACE_MEMORY:
             return None
         return self.state.va, STORE if self.state.stores else LOAD
+
+    def locate(self, u64 hpa):
+        self.state.place = hpa
+        access_look(self.hart.state)
 
     def commit(self, u64 gpa=EVERY_BIT):
         if self.state.step + 1 == self.hart.state.steps:

@@ -1,4 +1,5 @@
-"""A bounded run of each fuzzer; the long runs are commands (`python -m tests.fuzz.qemu`, `.three_way`, `.decoder`)."""
+"""A bounded run of each fuzzer; the long runs are commands (`python -m tests.fuzz.qemu`, `.three_way`, `.traces`,
+`.decoder`)."""
 
 from __future__ import annotations
 
@@ -7,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from . import decoder, qemu, three_way
+from . import decoder, qemu, three_way, traces
 from .qemu_deviations import known_deviations
 from .qemu_layout import LOG_SIZE
 from .qemu_machines import run_ours
@@ -32,6 +33,14 @@ def test_random_guests_are_the_same_three_ways() -> None:
     totals = three_way.run(60, seed=1, guests=GUESTS)
     assert totals.mismatches == []
     assert totals.guests == GUESTS
+
+
+@pytest.mark.parametrize("seed", [5037, 5438, 5514])
+def test_random_guests_have_the_same_trace_three_ways(seed: int) -> None:
+    """Seeds of guests whose traces once differed, and the two after each."""
+    totals = traces.run(60, seed, guests=3)
+    assert totals.differences == []
+    assert totals.guests == 3
 
 
 def test_every_halfword_and_many_words_decode_as_in_objdump() -> None:

@@ -112,6 +112,16 @@ def test_accesses_show_what_memory_held_and_what_it_was_given() -> None:
     assert all(event.pa == event.va and event.pc == CODE + 4 * event.step for event in found)
 
 
+def test_a_hypervisors_accesses_are_its_guests() -> None:
+    bench = Bench("hsv.w x5, (x10)\nhlv.bu x6, (x10)\nmop.rr.7 x7, x5, x6", mode="HS")
+    bench["hstatus"] = 0
+    bench.set(x5=0x1234_5678, x10=DATA)
+    trace = Trace(bench.hart, memory=True)
+    bench.hart.run(3)
+    assert [event[4:8] for event in taken(trace, events.MEMORY)] == [
+        (DATA, 0x1234_5678, 4, True), (DATA, 0x78, 1, False)]
+
+
 def test_an_access_that_faults_is_none() -> None:
     bench = Bench("lr.d x5, (x6)")
     bench.set(x6=DATA + 1)

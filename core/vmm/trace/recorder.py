@@ -199,9 +199,14 @@ class _Watcher:
         self._traps = vcpu.hart.guest_traps
         self._gpa = None
         access = self._trace.access()
-        if access is not None:
-            found = vcpu.walk(*access)
-            self._gpa = found.gpa if found.cause is None else None
+        if access is None:
+            return
+        found = vcpu.walk(*access)
+        ram = vcpu.vm.ram
+        if found.cause is None and not ram.contains(found.gpa):
+            self._gpa = found.gpa
+        elif found.cause is None and ram.is_mapped(found.gpa >> PAGE_SHIFT):
+            self._trace.locate(ram.hpa(found.gpa))
 
     def handled(self, exit: Exit) -> None:
         """Emulated, reflected, or neither."""
