@@ -1,110 +1,138 @@
-"""Where QEMU is known to differ from the manual: the cases in qemu_deviations.toml, and how one is recognised in a
-log."""
+"""Where QEMU is known to differ from the manual: the cases in qemu_deviations.toml, and how one is recognised."""
 
 from __future__ import annotations
 
 import tomllib
-from collections import Counter
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
+from .qemu_layout import Program
+from .qemu_situations import SITUATIONS, Entry, Evidence
+from .qemu_trace import Trace
+
 DATA = Path(__file__).with_name("qemu_deviations.toml")
+Fields = Mapping[str, tuple[int, int]]
 
 
 @dataclass(frozen=True)
 class Deviation:
-    """A known case. fields: which fields of a log may differ, to the bits in which they may. causes: the mcause
-    values at which; none: any.
-    given: what our entry must hold besides, as a mask and the bits under it. theirs: what QEMU's must. above: what a
-    field of ours must exceed. any_fields: everything may differ. differ, same: bits of which some, or none, must
-    differ. leaked: bits of which QEMU's must have some. equal: pairs of our fields that must be equal.
-    stops: what the program does then cannot be compared."""
+    """A known case. fields: which fields of a log entry may differ, to the bits in which they may; none: every field.
+    stops: what the program does then cannot be compared. A case that says so of every field names its situation.
+
+    What else must hold: causes: our mcause is one of these. given, theirs: our entry's fields, and QEMU's, have under a
+    mask these bits. more, less: in these fields, what differs is set in QEMU's only, or in ours only.
+    above: a field of ours exceeds this. situation: what our hart executed before, by its name in qemu_situations.py.
+    written: a CSR was given a value with some of these bits, at any time before.
+    """
 
     name: str
     section: str
     why: str
-    fields: dict[str, int]
-    causes: tuple[int, ...]
-    given: dict[str, tuple[int, int]]
-    theirs: dict[str, int]
-    above: dict[str, int]
-    differ: dict[str, int]
-    same: dict[str, int]
-    leaked: dict[str, int]
-    equal: dict[str, str]
-    any_fields: bool
+    fields: Mapping[str, int]
     stops: bool
+    causes: tuple[int, ...]
+    given: Mapping[str, tuple[int, int]]
+    theirs: Mapping[str, tuple[int, int]]
+    more: tuple[str, ...]
+    less: tuple[str, ...]
+    above: Mapping[str, int]
+    situation: str
+    written: Mapping[str, int]
 
-    def fits(self, entry: dict[str, int], fields: dict[str, tuple[int, int]]) -> bool:
-        """Whether the conditions on what differs, on QEMU's bits and on pairs of fields hold."""
-        bits = {name: one ^ two for name, (one, two) in fields.items()}
+    @property
+    def is_total(self) -> bool:
+        """Whether every field may differ."""
+        return not self.fields
+
+    def covers(self, left: Mapping[str, int]) -> list[str]:
+        """The fields, of those with differing bits left, in which this case explains some."""
+        return [name for name, bits in left.items() if bits & self.fields.get(name, 0)]
+
+    def holds(self, fields: Fields, evidence: Evidence) -> bool:
+        """Whether its conditions hold for an entry whose differing `fields` are (ours, QEMU's)."""
+        ours, theirs = evidence.ours, evidence.theirs
         return (
-            all(bits.get(name, 0) & mask for name, mask in self.differ.items())
-            and not any(bits.get(name, 0) & mask for name, mask in self.same.items())
-            and all(name in fields and fields[name][1] & mask for name, mask in self.leaked.items())
-            and all(entry.get(one) == entry.get(two) for one, two in self.equal.items())
+            (not self.causes or ours.get("mcause") in self.causes)
+            and all(ours.get(name, 0) & mask == value for name, (mask, value) in self.given.items())
+            and all(theirs.get(name, 0) & mask == value for name, (mask, value) in self.theirs.items())
+            and all(not fields[name][0] & self._bits(fields, name) for name in self.more if name in fields)
+            and all(not fields[name][1] & self._bits(fields, name) for name in self.less if name in fields)
+            and all(ours.get(name, 0) > value for name, value in self.above.items())
+            and (not self.situation or SITUATIONS[self.situation](evidence))
+            and (not self.written or any(evidence.was_given(csr, mask) for csr, mask in self.written.items()))
         )
 
+    def _bits(self, fields: Fields, name: str) -> int:
+        one, two = fields[name]
+        return (one ^ two) & self.fields[name]
 
-@dataclass
-class Deviations:
-    """The known cases of one QEMU version, and how often each was met."""
+
+@dataclass(frozen=True)
+class Case:
+    """One program's two logs, and the deviations that may explain how they differ."""
 
     cases: tuple[Deviation, ...]
-    met: Counter[str] = field(default_factory=Counter)
+    trace: Trace
+    ours: Sequence[Entry]
+    theirs: Sequence[Entry]
 
-    def explain(self, entry: dict[str, int], fields: dict[str, tuple[int, int]]) -> tuple[bool, bool]:
-        """Whether known cases cover all the differing fields of an entry, and whether one of them ends the
-        comparison."""
+    def explain(self, index: int, fields: Fields) -> list[Deviation] | None:
+        """The deviations that together cover all differing fields of entry `index`, or else one that covers every
+        field; None where none do."""
+        evidence = Evidence(self.trace, index, self.ours, self.theirs)
         left = {name: one ^ two for name, (one, two) in fields.items()}
-        used_cases = []
-        for case in sorted(self.cases, key=lambda case: case.any_fields):
-            if case.any_fields and not any(left.values()):
-                break  # what names its fields has explained all
-            if case.causes and entry.get("mcause") not in case.causes:
-                continue
-            if any(entry.get(name, 0) & mask != value for name, (mask, value) in case.given.items()):
-                continue
-            if any(entry.get(name, 0) <= value for name, value in case.above.items()):
-                continue
-            if any(name in fields and fields[name][1] != value for name, value in case.theirs.items()):
-                continue
-            if not case.fits(entry, fields):
-                continue
-            if case.any_fields:
-                left.clear()
-                used_cases.append(case)
-                continue
-            used = [name for name, mask in case.fields.items() if left.get(name, 0) & mask]
-            for name in used:
-                left[name] &= ~case.fields[name]
-            if used:
-                used_cases.append(case)
-        if any(left.values()):
-            return False, False
-        self.met.update(case.name for case in used_cases)
-        return True, any(case.stops for case in used_cases)
+        used = []
+        # What needs no trace is asked first.
+        for case in sorted(self.cases, key=lambda case: bool(case.situation or case.written)):
+            names = case.covers(left)
+            if names and case.holds(fields, evidence):
+                used.append(case)
+                left |= {name: left[name] & ~case.fields[name] for name in names}
+        if not any(left.values()):
+            return used
+        total = next((case for case in self.cases if case.is_total and case.holds(fields, evidence)), None)
+        return None if total is None else [total]
+
+
+@dataclass(frozen=True)
+class Deviations:
+    """The known cases of one QEMU version."""
+
+    cases: tuple[Deviation, ...]
+
+    def of(self, program: Program, ours: Sequence[Entry], theirs: Sequence[Entry]) -> Case:
+        """These cases, for one program's logs."""
+        return Case(self.cases, Trace(program), ours, theirs)
+
+
+def _numbers(case: Mapping[str, Mapping[str, str]], key: str) -> dict[str, int]:
+    return {name: int(value, 0) for name, value in case.get(key, {}).items()}
+
+
+def _pairs(case: Mapping[str, Mapping[str, Sequence[str]]], key: str) -> dict[str, tuple[int, int]]:
+    return {name: (int(mask, 0), int(value, 0)) for name, (mask, value) in case.get(key, {}).items()}
 
 
 def known_deviations(version: str) -> Deviations:
-    """The cases of a QEMU version: "7.2" or "10.0"."""
+    """The cases of a QEMU version: "10.0"."""
     found = tomllib.loads(DATA.read_text(encoding="utf-8"))
-    cases = [
+    return Deviations(tuple(
         Deviation(
             case["name"],
             case["section"],
             case["why"],
-            {name: int(mask, 0) for name, mask in case["fields"].items()},
-            tuple(case.get("causes", ())),
-            {name: (int(mask, 0), int(value, 0)) for name, (mask, value) in case.get("given", {}).items()},
-            case.get("theirs", {}),
-            {name: int(value, 0) for name, value in case.get("above", {}).items()},
-            *({name: int(mask, 0) for name, mask in case.get(key, {}).items()} for key in ("differ", "same", "leaked")),
-            case.get("equal", {}),
-            case.get("any_fields", False),
+            _numbers(case, "fields"),
             case.get("stops", False),
+            tuple(case.get("causes", ())),
+            _pairs(case, "given"),
+            _pairs(case, "theirs"),
+            tuple(case.get("more", ())),
+            tuple(case.get("less", ())),
+            _numbers(case, "above"),
+            case.get("situation", ""),
+            _numbers(case, "written"),
         )
         for case in found["deviation"]
         if version in case["versions"]
-    ]
-    return Deviations(tuple(cases))
+    ))  # fmt: skip

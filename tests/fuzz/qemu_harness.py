@@ -12,33 +12,37 @@ from .qemu_layout import (
     ACT_MODE,
     ACT_PTE,
     ACT_SHORT,
+    ACT_STAY,
     ACTION_SIZE,
     ACTIONS_AT,
     ARENA,
     COUNT,
     CSRS_AT,
     DESCRIPTOR,
-    ENTERED,
     ENTRY_SIZE,
     FINAL_CSRS,
+    FLOAT_REGISTERS_AT,
+    FLOATS_AT,
     FRAMES,
     FRAMES_AT,
     HARNESS,
     INDEX,
     INITIAL_CSRS,
     LOG_AT,
+    LOG_HEAD,
     LOG_SIZE,
     LOGGED_CSRS,
     LOGS,
     PROGRAMS,
     PROGRESS,
     REGISTERS_AT,
-    RETIRED,
+    STATUS_AT,
     TRAPS,
     VARIABLES,
 )
 
 MPP, MPRV, SPP, SPV = 3 << 11, 1 << 17, 1 << 8, 1 << 7
+FS, FS_INITIAL = 3 << 13, 1 << 13
 _FENCES = "sfence.vma\nhfence.vvma\nhfence.gvma\nfence.i"
 
 
@@ -75,6 +79,8 @@ def _text() -> str:
     save = "\n".join(f"sd x{i}, {8 * (i - 1)}(x31)" for i in registers)
     restore = "\n".join(f"ld x{i}, {8 * (i - 1)}(x31)" for i in registers)
     log_csrs = "\n".join(f"csrr t0, {name}\nsd t0, {8 * (31 + i)}(x31)" for i, name in enumerate(LOGGED_CSRS))
+    log_floats = "\n".join(f"fsd f{i}, {FLOATS_AT + 8 + 8 * i}(x31)" for i in range(32))
+    floats = "\n".join(f"fld f{i}, {8 + 8 * i}(t1)" for i in range(32))
     final_csrs = "\n".join(f"csrr t0, {name}\nsd t0, {8 * i}(x31)" for i, name in enumerate(FINAL_CSRS))
     initial = "\n".join(f"ld t0, {8 * i}(t1)\ncsrw {name}, t0" for i, name in enumerate(INITIAL_CSRS))
     zero = "\n".join(f"sd x0, {8 * i}(t0)" for i in range(16))
@@ -113,7 +119,6 @@ next:
     add s2, t0, t1
     sd s2, {_variable(LOG_AT)}
     sd x0, {_variable(TRAPS)}
-    sd x0, {_variable(RETIRED)}
     csrw mie, x0
     csrw mstatus, x0
     li t0, {ARENA:#x}
@@ -139,10 +144,16 @@ copy:
     addi t5, t5, -1
     j frame
 loaded:
+    addi t1, s1, {FLOAT_REGISTERS_AT}
+    li t0, {FS}
+    csrs mstatus, t0
+    ld t0, 0(t1)
+    csrw fcsr, t0
+{floats}
     addi t1, s1, {CSRS_AT}
 {initial}
     {_FENCES}
-    addi t0, s2, 16
+    addi t0, s2, {LOG_HEAD}
     csrw mscratch, t0
     ld s3, 24(s1)               # the mode to start in
     jal s5, set_mode
@@ -183,13 +194,17 @@ handler:
     csrr t0, mscratch
     sd t0, {8 * 30}(x31)
     li gp, {VARIABLES:#x}
-    csrr t0, minstret
-    ld t1, {_variable(ENTERED)}
-    sub t0, t0, t1
-    ld t1, {_variable(RETIRED)}
-    add t0, t0, t1
-    sd t0, {_variable(RETIRED)}
 {log_csrs}
+    li t0, {FS_INITIAL}         # the floating-point state can be read unless FS is Off; then FS as it was
+    csrs mstatus, t0
+    csrr t0, fcsr
+    sd t0, {FLOATS_AT}(x31)
+{log_floats}
+    ld t0, {STATUS_AT}(x31)
+    li t1, {FS}
+    and t0, t0, t1
+    csrc mstatus, t1
+    csrs mstatus, t0
     sc.d t0, x0, (gp)           # QEMU keeps a reservation over a trap; its value at INDEX is not changed, for sc fails
     ld s0, {_variable(TRAPS)}
     addi t0, s0, 1
@@ -225,6 +240,9 @@ interrupted:
     sll t1, t1, t0
     csrc mie, t1
 act:
+    li s4, 2
+    andi t0, s3, {ACT_STAY}
+    bnez t0, has_mode
     andi t0, s3, {ACT_MODE}
     li s4, 0
     beqz t0, has_mode
@@ -240,22 +258,27 @@ has_entry:
     addi t0, x31, {ENTRY_SIZE}
     csrw mscratch, t0
 resume:
-    csrr t1, minstret
-    sd t1, {_variable(ENTERED)}
-    bnez s4, by_sret
+    addi t0, s4, -1
+    beqz t0, by_sret
+    bgtz t0, by_jump
 {restore}
     ld x31, {8 * 30}(x31)
+return_by_mret:
     mret
 by_sret:
 {restore}
     ld x31, {8 * 30}(x31)
+return_by_sret:
     sret
+by_jump:
+{restore}
+    csrr x31, mepc
+return_by_jump:
+    jr x31                      # in M-mode still, MPP and MPV as the trap left them
 
 over:
     ld t1, {_variable(LOG_AT)}
-    ld t2, {_variable(RETIRED)}
-    sd t2, 0(t1)
-    sd t0, 8(t1)
+    sd t0, 0(t1)
     addi x31, x31, {ENTRY_SIZE}
 {final_csrs}
     addi x31, x31, {8 * len(FINAL_CSRS)}

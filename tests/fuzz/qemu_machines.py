@@ -6,43 +6,35 @@ import mmap
 import struct
 import subprocess
 import tempfile
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from hartvisor.core.hart import op_names
 from hartvisor.core.isa.csrs import BY_NAME
 from hartvisor.core.isa.instructions import INSTRUCTIONS
-from hartvisor.core.machine.machine import Machine, StopReason
 
-from .qemu_deviations import Deviations
-from .qemu_harness import harness
+from .qemu_deviations import Deviation, Deviations
 from .qemu_layout import (
-    COUNT,
     ENTRY_NAMES,
     ENTRY_SIZE,
     FINAL_NAMES,
-    HARNESS,
     INDEX,
+    LOG_HEAD,
     LOG_SIZE,
     LOGS,
     MAX_PROGRAMS,
     MAX_TRAPS,
-    PROGRAMS,
-    PROGRESS,
     RAM,
     RAM_SIZE,
     VARIABLES,
     Program,
-    pack,
 )
+from .qemu_ours import Log, place, run_ours
+from .qemu_situations import Entry
 
 PATIENCE = 15.0  # seconds for QEMU to run a batch, many times what it takes
-LIMIT = 400_000
-"""Steps after which a program is dropped as endless; most end after some thousands, and the harness takes about
-50,000."""
-
-_HARNESS = harness()
 
 
 @dataclass
@@ -57,51 +49,30 @@ class Difference:
 
 @dataclass
 class BatchResult:
-    """What comparing a batch gave. compared: programs that ran on both; instructions: those they retired, as our
-    hart counts."""
+    """What comparing batches gave. compared: programs that ran on both. cut: those of them whose comparison a known
+    deviation ended early. instructions: the programs' own that our hart retired before the end of their comparison; no
+    instruction of the harness. endless: programs that do not end on our machine, or spoil the harness."""
 
-    compared: int
-    instructions: int
-    endless: int
-    differences: list[Difference]
+    compared: int = 0
+    cut: int = 0
+    instructions: int = 0
+    endless: int = 0
+    differences: list[Difference] = field(default_factory=list)
+    met: Counter[str] = field(default_factory=Counter)
 
-
-def place(programs: Sequence[Program]) -> bytes:
-    """The RAM from RAM on, as far as it is not zero, for a batch of programs."""
-    table = bytearray(8 * len(programs))
-    at = PROGRAMS + len(table) + -len(table) % 64
-    blob = bytearray(at - PROGRAMS)
-    for index, program in enumerate(programs):
-        struct.pack_into("<Q", blob, 8 * index, PROGRAMS + len(blob))
-        blob += pack(program)
-    if PROGRAMS + len(blob) > LOGS:
-        raise ValueError(f"{len(programs)} programs do not fit")
-    image = bytearray(PROGRAMS - RAM) + blob
-    image[HARNESS - RAM : HARNESS - RAM + len(_HARNESS.code)] = _HARNESS.code
-    struct.pack_into("<Q", image, VARIABLES - RAM + 8 * COUNT, len(programs))
-    return bytes(image)
-
-
-def run_ours(program: Program) -> bytes | None:
-    """Run one program on our machine. Returns its log; None if it does not end, or in M-mode overwrites the harness."""
-    image = place([program])
-    machine = Machine(RAM_SIZE)
-    memory, hart = machine.memory, machine.harts[0]
-    memory.write(RAM, image)
-    hart.pc, hart.privilege = HARNESS, 3
-    if machine.run(LIMIT).reason is not StopReason.FINISHED:
-        return None
-    log = memory.read(LOGS, LOG_SIZE)
-    is_sound = (
-        memory.load(VARIABLES + 8 * PROGRESS, 8) == 1
-        and struct.unpack_from("<Q", log, 8)[0] == program.max_traps
-        and memory.read(HARNESS, len(_HARNESS.code)) == _HARNESS.code
-        and memory.read(PROGRAMS, len(image) - (PROGRAMS - RAM)) == image[PROGRAMS - RAM :]
-        and not hart.read_csr(0x3A0) & 0x8080_8080  # the harness itself locks entries 4 to 7
-        and not hart.read_csr(0x3A2) & 0x8080_8000_0000_0000  # and entries 8 to 12
-        and not any(hart.read_csr(0x3A0 + bank) & 0x8080_8080_8080_8080 for bank in range(4, 16, 2))
-    )
-    return log if is_sound else None
+    def add(self, other: Verdict | BatchResult) -> None:
+        """Add what comparing one more program, or batch, gave."""
+        if isinstance(other, Verdict):
+            other = BatchResult(
+                1, other.is_cut, other.instructions, 0, [other.difference] if other.difference else [],
+                Counter(case.name for case in other.met),
+            )  # fmt: skip
+        self.compared += other.compared
+        self.cut += other.cut
+        self.instructions += other.instructions
+        self.endless += other.endless
+        self.differences += other.differences
+        self.met += other.met
 
 
 def qemu_cpu() -> str:
@@ -122,6 +93,7 @@ def qemu_cpu() -> str:
         "sv48",
         "sv57",
         "svade",
+        "svadu",
         "svnapot",
         "svpbmt",
         "pmp",
@@ -191,61 +163,73 @@ def compare_batch(qemu: str, programs: Sequence[Program], deviations: Deviations
         raise ValueError(f"{len(programs)} programs: at most {MAX_PROGRAMS}")
     logs = [run_ours(program) for program in programs]
     sound = [(program, log) for program, log in zip(programs, logs, strict=True) if log is not None]
-    result = BatchResult(0, 0, len(programs) - len(sound), [])
+    result = BatchResult(endless=len(programs) - len(sound))
     while sound:
         theirs, hung = run_qemu(qemu, place([program for program, _ in sound]), len(sound))
         ended = len(sound) if hung is None else hung
         for index, (program, mine) in enumerate(sound[:ended]):
-            other = theirs[index * LOG_SIZE : (index + 1) * LOG_SIZE]
-            found = None
-            if mine[8:] != other[8:]:
-                found = first_difference(program, mine, other, deviations)
-            if found is not None and len(sound) > 1:
+            verdict = compare(program, mine, theirs[index * LOG_SIZE : (index + 1) * LOG_SIZE], deviations)
+            if verdict.difference is not None and len(sound) > 1:
                 # An earlier program may have spoilt the harness on QEMU: what counts is the program alone.
                 alone, hung_alone = run_qemu(qemu, place([program]), 1)
-                found = first_difference(program, mine, alone, deviations) if hung_alone is None else hang(program)
-            if found is not None:
-                result.differences.append(found)
-            result.compared += 1
-            result.instructions += struct.unpack_from("<Q", mine)[0]
+                verdict = compare(program, mine, alone, deviations) if hung_alone is None else hang(program)
+            result.add(verdict)
         if hung is not None:
-            result.differences.append(hang(sound[hung][0]))
+            result.add(hang(sound[hung][0]))
         sound = sound[ended + 1 :]
     return result
 
 
-def hang(program: Program) -> Difference:
-    """The difference of a program that ends on our machine only."""
-    return Difference(program, -1, {"ended": (1, 0)})
+@dataclass
+class Verdict:
+    """What comparing one program gave: the entries and the program's own instructions that were compared, whether a
+    known deviation ended the comparison, which were met, and what differs without explanation."""
+
+    instructions: int
+    is_cut: bool
+    met: list[Deviation]
+    difference: Difference | None
 
 
-def entries(log: bytes) -> list[dict[str, int]]:
+def hang(program: Program) -> Verdict:
+    """The verdict on a program that ends on our machine only."""
+    return Verdict(0, False, [], Difference(program, -1, {"ended": (1, 0)}))
+
+
+def entries(data: bytes) -> list[Entry]:
     """A program's log: each trap's fields by name, the final state last."""
-    count = min(struct.unpack_from("<Q", log, 8)[0], MAX_TRAPS)
-    found = []
+    count = min(struct.unpack_from("<Q", data)[0], MAX_TRAPS)
+    found: list[Entry] = []
     for index in range(count):
-        values = struct.unpack_from(f"<{len(ENTRY_NAMES)}Q", log, 16 + index * ENTRY_SIZE)
+        values = struct.unpack_from(f"<{len(ENTRY_NAMES)}Q", data, LOG_HEAD + index * ENTRY_SIZE)
         found.append(dict(zip(ENTRY_NAMES, values, strict=True)))
     if found:
-        final = struct.unpack_from(f"<{len(FINAL_NAMES)}Q", log, 16 + count * ENTRY_SIZE)
+        final = struct.unpack_from(f"<{len(FINAL_NAMES)}Q", data, LOG_HEAD + count * ENTRY_SIZE)
         found.append(dict(zip(FINAL_NAMES, final, strict=True)))
     return found
 
 
-def first_difference(program: Program, mine: bytes, other: bytes, deviations: Deviations) -> Difference | None:
-    """The first entry that differs by more than the known deviations; None where there is none.
+def compare(program: Program, mine: Log, other: bytes, deviations: Deviations) -> Verdict:
+    """Compare the logs of a program, entry by entry, as far as the known deviations let it be compared.
 
     What follows a known deviation is compared too, unless the deviation is one that changes the program's way.
     """
-    ours, theirs = entries(mine), entries(other)
+    if mine.data == other:
+        return Verdict(mine.retired[-1], False, [], None)
+    ours, theirs = entries(mine.data), entries(other)
     if len(ours) != len(theirs):
         theirs += [{}] * (len(ours) - len(theirs))
+    met: list[Deviation] = []
+    case = deviations.of(program, ours, theirs)
     for index, (one, two) in enumerate(zip(ours, theirs, strict=False)):
         fields = {name: (value, two.get(name, 0)) for name, value in one.items() if value != two.get(name, 0)}
-        if fields:
-            is_known, stops = deviations.explain(one, fields)
-            if not is_known:
-                return Difference(program, index if index < len(ours) - 1 else -1, fields)
-            if stops:
-                return None
-    return None
+        if not fields:
+            continue
+        known = case.explain(index, fields)
+        before = mine.retired[index - 1] if index else 0
+        if known is None:
+            return Verdict(before, False, met, Difference(program, index if index < len(ours) - 1 else -1, fields))
+        met += known
+        if any(one.stops for one in known):
+            return Verdict(before, True, met, None)
+    return Verdict(mine.retired[-1], False, met, None)

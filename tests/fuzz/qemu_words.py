@@ -15,7 +15,7 @@ from hartvisor.core.isa.csrs import CSRS
 from hartvisor.core.isa.decoder import decode
 from hartvisor.core.isa.instructions import BY_NAME, COMPRESSED_ROWS, OPS, Instruction
 
-from .qemu_layout import FINAL_CSRS, INITIAL_CSRS, LOGGED_CSRS
+from .qemu_layout import FINAL_CSRS, INITIAL_CSRS, LOGGED_CSRS, csr
 
 COMPUTED = (1, 3, 4, 5, 6, 7, 10, 11, 12, 13, 14, 15)
 POINTERS = (2, 8, 9, *range(16, 24))
@@ -43,6 +43,7 @@ _KNOWN = frozenset((*LOGGED_CSRS, *FINAL_CSRS, *INITIAL_CSRS))
 CSR_NUMBERS = tuple(
     csr.number for csr in CSRS if csr.name in _KNOWN and csr.name not in _LEFT_ALONE and not csr.name.startswith("pmp")
 )
+FFLAGS, FRM = csr("fflags"), csr("frm")
 COUNTER_NUMBERS = tuple(csr.number for csr in CSRS if csr.name in _COUNTERS)
 # Written with chosen values only: QEMU can make a mode 32 bits wide, which is its right (UXL and SXL are WARL).
 _CHOSEN = tuple(
@@ -60,11 +61,21 @@ _CHOSEN = tuple(
         "vscause",
         "mcause",
         "htinst",
+        "mtinst",
         "mie",
         "sie",
         "hie",
         "vsie",
         "hgatp",
+        "vsatp",
+        "mtval",
+        "mtval2",
+        "stval",
+        "vstval",
+        "htval",
+        "mstateen0",
+        "hstateen0",
+        "sstateen0",
         "mepc",
         "sepc",
         "vsepc",
@@ -129,8 +140,10 @@ def _rows(*formats: str) -> list[Instruction]:
 COMPUTING = [
     row for row in _rows("R", "I", "I-shift", "I-shiftw", "U") if row.match & 0x7F not in (0x03, 0x0F, 0x67, 0x73)
 ]
-OTHERS = [row for row in OPS if row.name in set(op_names()) and row.match & 0x7F in (0x43, 0x47, 0x4B, 0x4F, 0x53)]
-"""Floating-point arithmetic, once the hart has it."""
+FLOAT = [row for row in OPS if row.name in set(op_names()) and row.match & 0x7F in (0x43, 0x47, 0x4B, 0x4F, 0x53)]
+FLOAT_LOADS, FLOAT_STORES = _rows("F-load"), _rows("F-store")
+CACHE_BLOCK = [row for row in OPS if row.format.name == "block"]
+ROUNDING = (0, 0, 0, 1, 2, 3, 4, 7, 7, 7, 7)
 LOADS = [row for row in _rows("I") if row.match & 0x7F == 0x03]
 STORES = _rows("S")
 AMOS = _rows("amo")
@@ -160,25 +173,40 @@ def compressed_pool() -> tuple[int, ...]:
 
 
 def compute(rng: random.Random) -> int:
-    """Arithmetic on any registers, into one that is computed with."""
-    row = rng.choice(OTHERS) if OTHERS and rng.random() < 0.3 else rng.choice(COMPUTING)
+    """Arithmetic on any registers, into one that is computed with; a third of it floating-point."""
+    if rng.random() < 0.35:
+        return _float_compute(rng)
+    row = rng.choice(COMPUTING)
     return row.match | rng.getrandbits(32) & ~row.mask & ~(31 << 7) | rng.choice(COMPUTED) << 7
+
+
+def _float_compute(rng: random.Random) -> int:
+    row = rng.choice(FLOAT)
+    insn = row.match | rng.getrandbits(32) & ~row.mask
+    operands = row.format.operands
+    if "rm" in operands and rng.random() < 0.98:
+        insn = insn & ~(7 << 12) | rng.choice(ROUNDING) << 12
+    if not operands["rd"].is_float:
+        insn = insn & ~(31 << 7) | rng.choice(COMPUTED) << 7
+    return insn
 
 
 def load(rng: random.Random, pointer: int, offset: int) -> int:
     """A load by a pointer; the destination of a floating-point one is any register."""
+    if rng.random() < 0.25:
+        return rng.choice(FLOAT_LOADS).match | rng.randrange(32) << 7 | pointer << 15 | (offset & 0xFFF) << 20
     return rng.choice(LOADS).match | rng.choice(COMPUTED) << 7 | pointer << 15 | (offset & 0xFFF) << 20
 
 
 def store(rng: random.Random, pointer: int, offset: int) -> int:
     """A store of any register by a pointer."""
-    return (
-        rng.choice(STORES).match
-        | pointer << 15
-        | rng.randrange(32) << 20
-        | (offset & 31) << 7
-        | (offset >> 5 & 0x7F) << 25
-    )
+    row = rng.choice(FLOAT_STORES if rng.random() < 0.25 else STORES)
+    return row.match | pointer << 15 | rng.randrange(32) << 20 | (offset & 31) << 7 | (offset >> 5 & 0x7F) << 25
+
+
+def cache_block(rng: random.Random, pointer: int) -> int:
+    """A cache-block instruction."""
+    return rng.choice(CACHE_BLOCK).match | pointer << 15
 
 
 def atomic(rng: random.Random, pointer: int) -> int:
@@ -218,7 +246,11 @@ def csr_access(rng: random.Random) -> int:
     how = rng.choice((1, 2, 3, 5, 6, 7))
     if chance < 0.06:
         return 2 << 12 | 0x73 | rng.choice(COUNTER_NUMBERS) << 20
-    number = rng.choice(STATUS_CSRS) if chance < 0.6 else rng.choice(CSR_NUMBERS)
+    if chance < 0.2:  # the floating-point ones; frm mostly with a rounding mode that there is
+        if rng.random() < 0.5:
+            return 5 << 12 | 0x73 | rng.choice((0, *COMPUTED)) << 7 | rng.randrange(5) << 15 | FRM << 20
+        return how << 12 | 0x73 | rng.choice((0, *COMPUTED)) << 7 | rng.choice(COMPUTED) << 15 | FFLAGS << 20
+    number = rng.choice(STATUS_CSRS) if chance < 0.65 else rng.choice(CSR_NUMBERS)
     if chance > 0.99:
         number = rng.choice((0x8FF, 0xCC0, 0xDFF, 0x9C0, 0x5C0, 0x6C0))
     if number in _CHOSEN:

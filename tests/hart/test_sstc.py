@@ -50,6 +50,16 @@ def test_henvcfgs_bit_is_zero_while_menvcfgs_is() -> None:
     assert not bench["henvcfg"] & STCE
 
 
+def test_what_software_wrote_to_stip_does_not_outlive_the_gate() -> None:
+    """"STIP is read-only in mip and reflects the supervisor-level timer interrupt signal resulting from stimecmp"."""
+    bench = Bench()
+    bench["stimecmp"] = U64
+    bench["mip"] = STIP
+    assert bench["mip"] & STIP
+    bench["menvcfg"] = STCE
+    assert not bench["mip"] & STIP
+
+
 @pytest.mark.parametrize(("register", "bit"), [("stimecmp", STIP), ("vstimecmp", VSTIP)])
 @pytest.mark.parametrize("delta", [0, 5, U64 - 4])
 def test_pending_exactly_at_its_step(register: str, bit: int, delta: int) -> None:
