@@ -55,3 +55,13 @@ class GStage:
             table = ppn(pte) << PAGE_SHIFT
         self._memory.store(table + form.index(gpa, 0) * PTE_SIZE, PTE_SIZE, make_pte(hpa, _LEAF))
         self.fills += 1
+
+    def unmap(self, gpa: int) -> None:
+        """Nothing leads from the page of `gpa` any more."""
+        table, form = self.root, self.form
+        for level in range(form.levels - 1, 0, -1):
+            pte = self._memory.load(table + form.index(gpa, level) * PTE_SIZE, PTE_SIZE)
+            if not pte & PTE_V:
+                return
+            table = ppn(pte) << PAGE_SHIFT
+        self._memory.store(table + form.index(gpa, 0) * PTE_SIZE, PTE_SIZE, 0)

@@ -30,7 +30,7 @@ class GuestMemory:
 
     observers: told of every store that the guest's own instructions did not make on the hart; a shadow pager listens
     here.
-    on_new_frame: called with each gfn that gets a frame.
+    on_new_frame: called with each gfn that gets a frame, or loses its own.
     Addresses outside the RAM raise KeyError: ask `contains` first.
     """
 
@@ -45,6 +45,7 @@ class GuestMemory:
         self._gfn: dict[int, int] = {}
         self._absent: set[int] = set()
         self._fetch: Callable[[int], None] = _nothing
+        self._released: dict[DirtyLog, set[int]] = {log: set() for log in DirtyLog}
 
     # --- the map
 
@@ -72,6 +73,17 @@ class GuestMemory:
         here. A page that is written as a whole is absent no longer."""
         self._absent, self._fetch = gfns, fetch
 
+    def release(self, gfn: int) -> None:
+        """Give the frame behind `gfn` back: from here on it reads zeros, and gets another frame when it needs one. The
+        caller has seen to it that no translation leads to the frame. Raises KeyError where there is none."""
+        hpa = self._hpa.pop(gfn)
+        del self._gfn[hpa]
+        self._frames.free(hpa)
+        for released in self._released.values():
+            released.add(gfn)
+        if self.on_new_frame is not None:
+            self.on_new_frame(gfn)
+
     def hpa(self, gpa: int) -> int:
         """Where `gpa` lies in the machine's RAM."""
         return self.frame(gpa >> PAGE_SHIFT) | gpa & OFFSET
@@ -93,7 +105,9 @@ class GuestMemory:
         """The gfns that may have been stored to since this log was taken last, by anyone."""
         inverse = self._gfn
         dirty = self.memory.take_dirty(self.memory.base, self.memory.size, log)
-        return [inverse[hpa] for hpa in dirty if hpa in inverse]
+        changed = {inverse[hpa] for hpa in dirty if hpa in inverse} | self._released[log]
+        self._released[log].clear()
+        return sorted(changed)
 
     def page(self, gfn: int) -> bytes:
         """The 4096 bytes at `gfn`."""
@@ -175,6 +189,9 @@ class IdentityMemory(GuestMemory):
         if not self.contains(gfn << PAGE_SHIFT):
             raise KeyError(f"gfn {gfn:#x} lies outside the guest's RAM")
         return gfn << PAGE_SHIFT
+
+    def release(self, gfn: int) -> None:
+        """A frame that is its own cannot be used for anything else."""
 
     def gpa(self, hpa: int) -> int | None:
         """The address itself; None outside RAM."""

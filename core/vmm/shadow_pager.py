@@ -223,6 +223,12 @@ class ShadowPager:
 
     # --- dropping
 
+    def unmap(self, gfn: int) -> None:
+        """Drop every leaf that leads to this guest frame."""
+        for page, index in tuple(self._leaves.get(gfn, ())):
+            self._clear(page, index)
+        self._fence_hart()
+
     def fence(self, gva: int | None, asid: int | None) -> None:
         """The guest's sfence.vma."""
         self.policy.fenced(self, gva, asid)

@@ -8,12 +8,13 @@ from typing import Final
 
 from ..devices.console import ConsoleEnd, discard
 from ..devices.test_finisher import Finish, Outcome
+from ..devices.virtio.balloon import VirtioBalloon
 from ..devices.virtio.device import VirtioDevice
 from ..devices.virtio.ram import SharedRam
 from ..errors import ConfigError
 from ..hart import Hart, Memory
 from ..isa.causes import SEI, STI
-from ..isa.paging import PAGE_SIZE
+from ..isa.paging import PAGE_SHIFT, PAGE_SIZE
 from ..machine.board import CONSOLE, QUIET_TICKS, Board
 from ..machine.boot import initrd_region
 from ..machine.device_tree import DEFAULT_TIMEBASE, build_device_tree
@@ -23,7 +24,7 @@ from ..machine.loader import Image, place
 from ..machine.machine import QUANTUM
 from ..machine.memory_map import RAM_BASE, device_tree_region
 from ..machine.network import Network
-from ..machine.paged import Paged
+from ..machine.paged import ZERO_PAGE, Paged
 from ..machine.watching import Range, Until
 from .config import VmConfig
 from .csr_file import GUEST_CSRS, SCOUNTEREN, SIE
@@ -98,6 +99,9 @@ class Vm:
         self.board = Board(plic_controller(contexts), self.console, self._finish,
                            SharedRam(self.ram, self._break_reservations), self.network)
         self.board.attach_all(devices)
+        for slot in self.board.virtio:
+            if isinstance(slot.device, VirtioBalloon):
+                slot.device.on_inflate = self.take_pages
         self.inputs.connect(CONSOLE, self.console.type)
         self.bus = self.board.bus
         first = technique(self, self.harts[0])
@@ -276,6 +280,18 @@ class Vm:
         """Store to guest RAM as a device does: reservations on these bytes are lost."""
         self._break_reservations(gpa, len(data))
         self.ram.write(gpa, data)
+
+    def take_pages(self, gpas: Iterable[int]) -> None:
+        """The guest gives whole pages away: what they hold is gone, and their frames are the machine's again."""
+        for gpa in gpas:
+            gfn = gpa >> PAGE_SHIFT
+            if self.ram.is_mapped(gfn):
+                self.write_memory(gpa, ZERO_PAGE)
+                if self.watcher is not None:
+                    self.watcher.collect()
+                self.vcpus[0].technique.forget_frame(gfn)
+                self.ram.release(gfn)
+        self.fence_harts()
 
     def _break_reservations(self, gpa: int, length: int) -> None:
         for vcpu in self.vcpus:

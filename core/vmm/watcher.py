@@ -31,6 +31,7 @@ class Watcher:
         self._until: Until | None = None
         self._before = 0
         self._found: Exit | None = None
+        self._found_gpa: int | None = None
         self._open_step: int | None = None  # the clock of found.hart before its step, where that is not complete
 
     # --- what to look for
@@ -67,7 +68,7 @@ class Watcher:
         """The guest was given another frame."""
         page = gfn << PAGE_SHIFT
         if any(gpa < page + PAGE_SIZE and page < gpa + length for gpa, length, _ in self._watchpoints):
-            self._collect()  # placing anew forgets what waits
+            self.collect()  # placing anew forgets what waits
             self._place()
 
     @property
@@ -118,15 +119,22 @@ class Watcher:
     def note(self, exit_: Exit) -> None:
         """A vCPU's hart reports a hit, its step complete."""
         if self._found is None:
-            self._found = exit_
+            self._find(exit_)
 
-    def _collect(self) -> None:
-        """Take up what waits. If it happened in a step that exited to us before its end (its walk set A, say), the run
-        ends after that step, as it does under the techniques whose hart does it all."""
+    def _find(self, exit_: Exit) -> None:
+        """A hit, where the frame it is in lies now."""
+        self._found, self._found_gpa = exit_, self._vm.ram.gpa(exit_.address)
+
+    def collect(self) -> None:
+        """Take up what waits; also before a frame goes, by which alone its hits are known.
+
+        If it happened in a step that exited to us before its end (its walk set A, say), the run ends after that step,
+        as it does under the techniques whose hart does it all.
+        """
         waiting = self._memory.take_hit()
         if waiting is None or self._found is not None:
             return
-        self._found = waiting
+        self._find(waiting)
         if waiting.hart >= 0:
             self._open_step = waiting.steps
             self._vm.harts[waiting.hart].until = UNTIL_STEP, 0
@@ -146,7 +154,7 @@ class Watcher:
 
     def has_found(self) -> bool:
         """Whether there is something to stop for before the next step."""
-        self._collect()
+        self.collect()
         if self._found is not None:
             return not self._is_in_step(self._found)
         return self._has_changed()
@@ -156,7 +164,7 @@ class Watcher:
 
     def find_stop(self, vcpu: Vcpu) -> Stop | None:
         """The stop, if there is something to stop for. vcpu: whose turn it is."""
-        self._collect()
+        self.collect()
         found, steps = self._found, self._vm.steps
         if found is not None and not self._is_in_step(found):
             self._drop()
@@ -167,8 +175,7 @@ class Watcher:
         return None
 
     def _hit(self, found: Exit) -> Hit:
-        ram = self._vm.ram
-        gpa = ram.gpa(found.address)
+        gpa = self._found_gpa
         assert gpa is not None, f"a watched frame at {found.address:#x} is not the guest's"
-        after = int.from_bytes(ram.read(gpa, min(found.size, 8)), "little")
+        after = int.from_bytes(self._vm.ram.read(gpa, min(found.size, 8)), "little")
         return make_hit(found, gpa)._replace(after=after)

@@ -51,8 +51,8 @@ class VirtioBalloon(VirtioDevice):
         super().__init__()
         self.pages: set[int] = set()
         self.statistics: dict[str, int] = {}
-        self._on_inflate = on_inflate
-        self._on_deflate = on_deflate
+        self.on_inflate = on_inflate
+        self.on_deflate = on_deflate
         self._target = 0
         self._actual = 0
         self._held: int | None = None  # head of the statistics buffer that we keep until we want new ones
@@ -103,10 +103,10 @@ class VirtioBalloon(VirtioDevice):
             gpas = self._in_ram(number << PAGE_SHIFT for number in numbers)
             if index == INFLATE:
                 self.pages.update(gpas)
-                self._on_inflate(gpas)
+                self.on_inflate(gpas)
             else:
                 self.pages.difference_update(gpas)
-                self._on_deflate(gpas)
+                self.on_deflate(gpas)
             queue.push(chain)
 
     def _in_ram(self, gpas: Iterable[int]) -> tuple[int, ...]:
@@ -130,7 +130,7 @@ class VirtioBalloon(VirtioDevice):
     def reset(self) -> None:
         """The pages are the guest's again."""
         if self.pages:
-            self._on_deflate(tuple(sorted(self.pages)))
+            self.on_deflate(tuple(sorted(self.pages)))
         self.pages.clear()
         self.statistics.clear()
         self._actual = 0

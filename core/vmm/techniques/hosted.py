@@ -113,6 +113,9 @@ class Hosted:
     def set_ad_updating(self, on: bool) -> None:
         """Nothing to do where the guest's tables are not the hart's: the hypervisor walks them."""
 
+    def forget_frame(self, gfn: int) -> None:
+        """Nothing to do where each guest frame is its own host frame."""
+
     def fence(self, gva: int | None, asid: int | None) -> None:
         """Another vCPU's fence, asked of the SBI; this one's own are the hart's."""
         self.hart.fence()

@@ -63,5 +63,8 @@ class Technique(Protocol):
     def run(self, limit: int) -> None:
         """Run the vCPU until its clock shows `limit` steps, or the VM needs attention (`vm.needs_attention`)."""
 
+    def forget_frame(self, gfn: int) -> None:
+        """The guest frame is about to lose its host frame: no translation of any vCPU may lead there."""
+
     def fence(self, gva: int | None, asid: int | None) -> None:
         """The guest's sfence.vma: None stands for every address, every address space."""

@@ -44,6 +44,10 @@ class ShadowPaged(Hosted):
         """The pager's active root is another vCPU's."""
         self.pager.active = None
 
+    def forget_frame(self, gfn: int) -> None:
+        """Shadow leaves lead there."""
+        self.pager.unmap(gfn)
+
     def fence(self, gva: int | None, asid: int | None) -> None:
         """The policy decides what a fence is for."""
         self.pager.fence(gva, asid)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from ...hart import Exit
 from ...isa import causes
+from ...isa.paging import PAGE_SHIFT
 from ..csr_file import VsCsrs, field_mask
 from ..exits import HANDLED, ExitHandler, ExitReason
 from ..gstage import GStage
@@ -56,6 +57,10 @@ class TwoStage(Hosted):
         for name, gate in (("menvcfg", field_mask("menvcfg", "ADUE")), ("henvcfg", field_mask("henvcfg", "ADUE"))):
             old = self.hart.read_csr(csr_number(name))
             self.hart.write_csr(csr_number(name), old & ~gate | (gate if on else 0))
+
+    def forget_frame(self, gfn: int) -> None:
+        """The G-stage leads there."""
+        self.gstage.unmap(gfn << PAGE_SHIFT)
 
     def handle_guest_page_fault(self, vcpu: Vcpu, exit: Exit) -> bool:
         """The second stage had no answer for a GPA."""
