@@ -88,7 +88,7 @@ def program(names: list[str], sets: int, seed: str) -> tuple[bytes, dict[str, tu
     return code + bytes(OPERANDS - RAM - len(code)) + bytes(data), places
 
 
-def on_qemu(qemu: str, cpu: str, image: bytes, end: int) -> bytes:
+def on_qemu(qemu: str, cpu: str, image: bytes, end: int, board: str = "virt") -> bytes:
     """RAM up to the address `end` after QEMU ran the image."""
     with tempfile.TemporaryDirectory() as folder:
         ram = Path(folder) / "ram"
@@ -99,7 +99,7 @@ def on_qemu(qemu: str, cpu: str, image: bytes, end: int) -> bytes:
             [
                 qemu,
                 "-M",
-                "virt,memory-backend=ram",
+                f"{board},memory-backend=ram",
                 "-cpu",
                 cpu,
                 "-m",
