@@ -61,7 +61,7 @@ class Exit:
     tinst: int   # htinst/mtinst as the manual defines them
     insn: int    # bits of the trapping instruction (16 or 32), 0 where it could not be fetched
     address: int # EXIT_MMIO: physical address; EXIT_WATCHPOINT: the first of the bytes accessed that are watched
-    size: int    # EXIT_MMIO, EXIT_WATCHPOINT: bytes
+    size: int    # EXIT_MMIO, EXIT_WATCHPOINT: bytes, up to the last that are watched
     is_store: bool  # EXIT_MMIO, EXIT_WATCHPOINT (an AMO is a store where stores are watched)
     value: int   # EXIT_MMIO stores: zero-extended data; EXIT_WATCHPOINT: what the bytes (at most 8) hold now
     before: int  # EXIT_WATCHPOINT: what they held before the access

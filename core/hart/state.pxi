@@ -283,7 +283,7 @@ cdef struct Hit:                # the first access to a watched range since the 
     i64 hart                    # that did it; -1: none
     u64 pc
     u64 step                    # before the step that it belongs to, if the hart left that before its end; else 0
-    u64 address                 # of the bytes that are watched
+    u64 address                 # from the first byte that is watched to the last
     u64 size
     u64 before                  # what they held, the first 8 of them
 

@@ -27,25 +27,28 @@ UNTIL_STEP = UNTIL_A_STEP
 
 cdef void hit_note(MemState* mem, u64 hpa, u64 size, int kinds, i64 hart) noexcept nogil:
     """An access to a watched frame is about to be done: if it touches a watched range, and no hit waits yet, this one does."""
-    cdef u64 first, last, seen
-    cdef int i
+    cdef u64 end = hpa + size, first = EVERY_BIT, last = 0
+    cdef int i, found = 0
     if mem.hit.waits:
         return
     for i in range(mem.n_watches):
-        if mem.watches[i].kinds & kinds and mem.watches[i].first < hpa + size and hpa <= mem.watches[i].last:
-            first = hpa if hpa > mem.watches[i].first else mem.watches[i].first
-            last = hpa + size - 1 if hpa + size - 1 < mem.watches[i].last else mem.watches[i].last
-            mem.hit.waits = True
-            mem.hit.is_placed = hart < 0
-            mem.hit.is_store = (mem.watches[i].kinds & kinds & STORES) != 0
-            mem.hit.hart = hart
-            mem.hit.pc = mem.hit.step = 0
-            mem.hit.address = first
-            mem.hit.size = last - first + 1
-            seen = 8 if mem.hit.size > 8 else mem.hit.size
-            mem.hit.before = 0
-            memcpy(&mem.hit.before, host(mem, first), seen)
-            return
+        if mem.watches[i].kinds & kinds and mem.watches[i].first < end and hpa <= mem.watches[i].last:
+            found |= mem.watches[i].kinds & kinds
+            first = mem.watches[i].first if mem.watches[i].first < first else first
+            last = mem.watches[i].last if mem.watches[i].last > last else last
+    if not found:
+        return
+    first = hpa if hpa > first else first
+    last = end - 1 if end - 1 < last else last
+    mem.hit.waits = True
+    mem.hit.is_placed = hart < 0
+    mem.hit.is_store = (found & STORES) != 0
+    mem.hit.hart = hart
+    mem.hit.pc = mem.hit.step = 0
+    mem.hit.address = first
+    mem.hit.size = last - first + 1
+    mem.hit.before = 0
+    memcpy(&mem.hit.before, host(mem, first), 8 if mem.hit.size > 8 else mem.hit.size)
 
 
 cdef inline void watch(HartState* h, u64 hpa, u64 size, int kinds) noexcept nogil:

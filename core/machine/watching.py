@@ -21,9 +21,9 @@ class Until(NamedTuple):
 class Hit(NamedTuple):
     """An access to a watched range, which has been done.
 
-    address: guest physical, of the first byte accessed that is watched. size: how many bytes are. before, after: what
-    they held and hold, as an unsigned number (of more than 8, the first 8). hart: the index of the hart or vCPU, None
-    for a device or the host. pc: of the instruction, 0 if there was none.
+    address: guest physical, of the first byte accessed that is watched. size: of the bytes from there to the last that
+    is. before, after: what they held and hold, as an unsigned number (of more than 8, the first 8). hart: the index of
+    the hart or vCPU, None for a device or the host. pc: of the instruction, 0 if there was none.
     """
 
     address: int

@@ -264,6 +264,7 @@ class Timeline:
                 self.goto(found[0])
                 return found[1]
             upper = lower.step
+        self.goto(self.start)
         return None
 
     # --- another future

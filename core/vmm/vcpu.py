@@ -24,7 +24,7 @@ from .csr_file import (
 from .exits import N_REASONS
 from .pmu import AT_RESET, Pmu
 from .state import NEVER, GuestState
-from .walker import USER, Walk, mark_used, walk
+from .walker import LOAD, USER, Walk, mark_used, walk
 
 if TYPE_CHECKING:
     from .techniques.protocol import Technique
@@ -124,6 +124,17 @@ class Vcpu:
             raise KeyError(number)
         return self.csrs.read(number)
 
+    def write_csr(self, number: int, value: int) -> None:
+        """Write it as the guest's S-mode would. Raises KeyError for one that it has not, or that is read-only."""
+        if number == STIMECMP and "Sstc" in self.vm.config.isa:
+            self.set_timer(value)
+        elif number in FLOAT_CSRS and self._has_float:
+            self.hart.write_csr(number, value)
+        elif number in GUEST_CSRS:
+            self.csrs.write(number, value)
+        else:
+            raise KeyError(number)
+
     # --- the guest's view of memory
 
     def walk(self, gva: int, access: int, last_table: int | None = None) -> Walk:
@@ -136,6 +147,11 @@ class Vcpu:
         return walk(self.vm.ram.load_pte, csrs.read(SATP), gva, access, self.technique.mode == USER,
                     bool(status & SSTATUS_SUM), bool(status & SSTATUS_MXR), self.reserved_bits, self._updates_ad,
                     last_table)
+
+    def look(self, gva: int) -> Walk:
+        """Where a load leads by the guest's own tables, as if it were allowed everything."""
+        return walk(self.vm.ram.load_pte, self.csrs.read(SATP), gva, LOAD, user=False, sum_=True, mxr=True,
+                    reserved=self.reserved_bits, updates_ad=True)
 
     def translate(self, gva: int, access: int, last_table: int | None = None) -> Walk:
         """Translate as the guest's hart does for an access: A and D are set, where they are and the guest wants it."""

@@ -117,6 +117,16 @@ def test_reverse_continue_finds_the_last_breakpoint_before(technique: str) -> No
     assert seen
 
 
+def test_with_nothing_to_find_reverse_continue_ends_at_the_start() -> None:
+    """Whether one checkpoint lies behind, or many."""
+    for interval in (0.002, 10.0):
+        vm, _ = start("shadow")
+        timeline = Timeline(vm, interval=interval)
+        timeline.run(1_000_000)
+        assert timeline.reverse_continue() is None
+        assert vm.steps == 0
+
+
 def test_what_the_guest_wrote_is_written_once() -> None:
     """Going over it again shows nothing a second time."""
     vm, written = start("two-stage")

@@ -17,7 +17,10 @@ from ...core.machine.boot import read_boot_files
 from ...core.machine.interrupts import DEFAULT_GUESTS, MAX_GUESTS, Aia
 from ...core.machine.machine import Machine, Stop
 from ...core.machine.tohost import DEFAULT_BUDGET
+from ...core.vmm.gdb.target import MachineTarget
+from ...core.vmm.timeline import Timeline
 from ...guest.debian import debian_folder
+from ..debugging import GdbOption, parse_gdb, run_debugged
 from ..devices import DriveOption, NetdevOption, ShareOption, open_devices
 from ..idle import IDLE
 from ..observing import (
@@ -72,6 +75,7 @@ def machine(
     budget: Annotated[
         str | None, typer.Option("--budget", metavar="N", help="Stop after N steps, over all harts (5000000, 5M, 2G).")
     ] = None,
+    gdb: GdbOption = None,
     json: JsonOption = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No summary at the end.")] = False,
     trace: TraceOption = None,
@@ -96,6 +100,9 @@ def machine(
     """
     check_writable(json)
     observing = parse_observing(trace, trace_file, trace_from, trace_to, profile, profile_every, symbols)
+    listen = parse_gdb(gdb) if gdb is not None else None
+    if listen is not None and (trace is not None or profile is not None):
+        raise OptionError("--gdb: a run under GDB, which goes back and forth, is neither traced nor profiled")
     size = parse_size(memory, "--memory")
     limit = parse_number(budget, "--budget") if budget is not None else None
     extensions = DEFAULT_ISA if isa is None else parse_isa(isa)
@@ -130,8 +137,11 @@ def machine(
         observed = Observed(observing, built, image or images[0].name, "machine", images)
         running = Guest(built, observed.slices(built, built.run))
         started = time.process_time()
-        with observed:
-            has_ended = run_session(running, limit)
+        if listen is not None:
+            has_ended = run_debugged(running, MachineTarget(built, Timeline(built)), listen, limit)
+        else:
+            with observed:
+                has_ended = run_session(running, limit)
         result = summary(built, running.stop if has_ended else None, time.process_time() - started)
         if running.is_idle:
             result["stop"] = {"reason": "asleep", "detail": IDLE}

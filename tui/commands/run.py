@@ -16,11 +16,14 @@ from ...core.machine.boot import read_files
 from ...core.machine.loader import load_image
 from ...core.vmm.digest import digest
 from ...core.vmm.exits import labelled
+from ...core.vmm.gdb.target import VmTarget
 from ...core.vmm.recipe import Recipe, note_cards
 from ...core.vmm.recording import DIGEST_EVERY, Recorder
 from ...core.vmm.stop import Stop, StopReason
 from ...core.vmm.store import Store
+from ...core.vmm.timeline import Timeline
 from ...core.vmm.vm import Vm
+from ..debugging import GdbOption, Listen, parse_gdb, run_debugged
 from ..devices import DriveOption, NetdevOption, ShareOption, note_drives, open_devices
 from ..idle import IDLE
 from ..observing import (
@@ -75,6 +78,7 @@ def run(
     shadow_policy: PolicyOption = PolicyName.CACHED,
     tlb: TlbOption = TlbName.PRECISE,
     isa: IsaOption = None,
+    gdb: GdbOption = None,
     record: Annotated[
         Path | None, typer.Option("--record", metavar="FILE", help="Record the run, for `hartvisor replay`.")
     ] = None,
@@ -104,6 +108,9 @@ def run(
     path, info = find_image(image)
     check_writable(json)
     observing = parse_observing(trace, trace_file, trace_from, trace_to, profile, profile_every, symbols)
+    listen = parse_gdb(gdb) if gdb is not None else None
+    if listen is not None and (record is not None or trace is not None or profile is not None):
+        raise OptionError("--gdb: a run under GDB, which goes back and forth, is not recorded, traced or profiled")
     limit = parse_number(budget, "--budget") if budget is not None else None
     bootargs = append if append is not None else info.append if info is not None else ""
     ramdisk = initrd or (info.initrd if info is not None else ())
@@ -131,6 +138,8 @@ def run(
         with observed:
             if recipe is not None and record is not None:
                 stop = run_recorded(vm, recipe, record, every, limit, observed)
+            elif listen is not None:
+                stop = run_under_gdb(vm, listen, limit)
             else:
                 stop = run_to_end(vm, limit, observed.slices(vm, vm.run))
         if recipe is not None and save is not None:
@@ -150,6 +159,12 @@ def run_to_end(vm: Vm, limit: int | None, run: Callable[[int], Stop]) -> Stop | 
     if not run_session(running, limit) or running.stop is None:
         return None
     return running.stop._replace(reason=StopReason.ASLEEP, detail=IDLE) if running.is_idle else running.stop
+
+
+def run_under_gdb(vm: Vm, listen: Listen, limit: int | None) -> Stop | None:
+    """As run_to_end, as a debugger wishes. Raises OptionError where one cannot listen for it."""
+    running = Guest(vm)
+    return running.stop if run_debugged(running, VmTarget(vm, Timeline(vm)), listen, limit) else None
 
 
 def run_recorded(
