@@ -121,13 +121,15 @@ class Observed:
         def run_in_slices(budget: int) -> EndT:
             end = subject.steps + budget
             while True:
-                size = min(MAX_SLICE, end - subject.steps)
+                before = subject.steps
+                size = min(MAX_SLICE, end - before)
                 if self._profile is not None:
-                    size = min(size, self._profile.every - subject.steps % self._profile.every)
+                    size = min(size, self._profile.every - before % self._profile.every)
                 stop = run(size)
                 if self._recorder is not None:
                     self._recorder.flush()
-                if self._profile is not None and not subject.steps % self._profile.every and not stop.is_over:
+                if self._profile is not None and not stop.is_over and subject.steps > before \
+                        and not subject.steps % self._profile.every:
                     self._sample(self._profile)
                 if stop.is_over or subject.steps >= end:
                     return stop

@@ -183,7 +183,8 @@ def _take(recording: Recording | None, body: bytes) -> Recording:
 class Replay:
     """A recorded run, had again: in the same state after the same steps, if nothing has changed that decides it.
 
-    technique: another than it was recorded under, if given. checked: how many digests were equal so far.
+    technique: another than it was recorded under, if given. checked: how many digests were equal so far. run_vm: what
+    the VM is run with.
     Raises what Recipe.start raises.
     """
 
@@ -191,6 +192,7 @@ class Replay:
         self.recording = recording
         recipe = recording.header.recipe
         self.vm = recipe.under(technique or recipe.technique).start(output)
+        self.run_vm: Callable[[int], Stop] = self.vm.run
         self.checked = 0
         inputs = self.vm.inputs
         inputs.events, inputs.is_kept, inputs.is_closed = list(recording.events), True, True
@@ -229,7 +231,7 @@ class Replay:
                 inputs.give(push)
                 push = inputs.next_push()
             limit = target if push is None else min(target, push.step)
-            stop = vm.run(limit - vm.steps)
+            stop = self.run_vm(limit - vm.steps)
             is_woken = push is not None and push.step == vm.steps and stop.reason is StopReason.ASLEEP
             if vm.steps == target or (stop.reason is not StopReason.BUDGET and not is_woken):
                 return stop

@@ -113,6 +113,18 @@ def test_symbols_may_come_from_a_map(tmp_path: Path) -> None:
     assert "hello deprivileged;S;somewhere" in (tmp_path / "out").read_text()
 
 
+def test_a_recorded_run_is_traced_when_it_is_had_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    done = hartvisor("run", "csr-tour", "--technique", "shadow", "--record", tmp_path / "run", "--trace", "insn,mem",
+                     "--trace-file", tmp_path / "one")
+    assert done.returncode == 0, done.stderr
+    done = hartvisor("replay", tmp_path / "run", "--technique", "deprivileged", "--verify", "--trace", "insn,mem",
+                     "--trace-file", tmp_path / "two")
+    assert done.returncode == 0, done.stderr
+    listings = [command(capsys, "trace", tmp_path / name, "--to", "20000")[1] for name in ("one", "two")]
+    assert listings[0].count("\n") > 20_000
+    assert listings[0] == listings[1]
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -12,6 +12,18 @@ from ...core.isa.registers import ABI
 from ...core.vmm.digest import digest
 from ...core.vmm.recording import Recording, Replay, read_recording
 from ...core.vmm.stop import Stop
+from ..observing import (
+    DEFAULT_EVERY,
+    Observed,
+    ProfileEveryOption,
+    ProfileOption,
+    SymbolsOption,
+    TraceFileOption,
+    TraceFromOption,
+    TraceOption,
+    TraceToOption,
+    parse_observing,
+)
 from ..options import check_writable, parse_number, write_json
 from ..parameters import JsonOption, TechniqueName
 from ..session import write_all
@@ -31,20 +43,34 @@ def replay(
     ] = None,
     json: JsonOption = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No summary at the end.")] = False,
+    trace: TraceOption = None,
+    trace_file: TraceFileOption = None,
+    trace_from: TraceFromOption = None,
+    trace_to: TraceToOption = None,
+    profile: ProfileOption = None,
+    profile_every: ProfileEveryOption = DEFAULT_EVERY,
+    symbols: SymbolsOption = None,
 ) -> None:
     """Have the run in FILE again: same input at the same steps, so the same run, to the last bit.
 
     The guest's console goes to standard output. Exit status 2, and one line, where the replay is not the recorded run.
     """
     check_writable(json)
+    observing = parse_observing(trace, trace_file, trace_from, trace_to, profile, profile_every, symbols)
     recording = read_recording(file)
     end = recording.length if to is None else parse_number(to, "--to")
     again = Replay(recording, write_all(STDERR if json == "-" else STDOUT), technique.value if technique else None)
-    stop = again.run(end, is_verified=verify)
+    vm = again.vm
+    images = [vm.image] if vm.image is not None else []
+    name = vm.config.technique_class.name
+    with Observed(observing, vm, recording.header.recipe.name, name, images) as observed:
+        again.run_vm = observed.slices(vm, again.run_vm)
+        stop = again.run(end, is_verified=verify)
     result = summary(recording, again, stop, str(file))
     write_json(json, result)
     if not quiet and json != "-":
         print_summary(result)
+        observed.report()
 
 
 def summary(recording: Recording, again: Replay, stop: Stop, file: str) -> dict[str, Any]:
