@@ -301,7 +301,10 @@ cdef MERGED access_as(HartState* h, Op* ip, i64 left, bint reads, int how, u64 o
         if advanced:
             verdict = advanced_check(h, number, how >= 0)
     if verdict != CSR_OK:
-        fault_illegal(h, ip, left, verdict == CSR_VIRTUAL)
+        if h.lends and h.privilege == U_MODE and lent_access(h, ip, steps, number, reads, how, operand):
+            ip[1].run(h, ip + 1, left)
+        else:
+            fault_illegal(h, ip, left, verdict == CSR_VIRTUAL)
         return
     if reads:
         old = advanced_read(h, number) if advanced else plain_read(h, number, steps)

@@ -179,6 +179,13 @@ class Hart:
         (breakpoints, until, reports_idle). Raises ValueError where a device access or an exception still waits."""
     def restore(self, state: HartState) -> None:
         """Become the hart that `save` saw: one with the same extensions and hosted modes. Raises ValueError."""
+    # --- what a deprivileged guest borrows
+    lent_sstatus: int     # the guest's sstatus, but for FS and SD, which are the hart's own
+    def lend(self, on: bool, waits: bool) -> None:
+        """While on, CSR instructions in U-mode that would trap are executed where they only read time, or read sstatus
+        and change no more of it than SIE, SPIE and SPP. waits: an interrupt waits for SIE, to set which must trap."""
+    def take_lent(self) -> int:
+        """How many such instructions there were since the last call."""
     # --- looking without side effects
     def fetch_insn(self) -> int:
         """Bits of the instruction at pc under the present translation (0 where it cannot be fetched)."""

@@ -347,6 +347,21 @@ cdef class Hart:
         if self.state.stale:
             hart_flush(self.state)
 
+    def lend(self, bint on, bint waits):
+        self.state.lends, self.state.lent_waits = on, waits
+
+    def take_lent(self):
+        count, self.state.lent_count = self.state.lent_count, 0
+        return count
+
+    @property
+    def lent_sstatus(self):
+        return self.state.lent_sstatus
+
+    @lent_sstatus.setter
+    def lent_sstatus(self, u64 value):
+        self.state.lent_sstatus = value
+
     def save(self):
         return saved(self)
 

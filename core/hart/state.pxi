@@ -178,6 +178,10 @@ cdef struct HartState:
     bint has_h
     u64 top_mode                # the largest MODE of satp, vsatp and hgatp
     bint stale
+    bint lends                  # see lent.pxi: whether a deprivileged guest's S-mode may use what is lent,
+    bint lent_waits             # whether an interrupt waits for its SIE,
+    u64 lent_sstatus            # its sstatus but for FS,
+    u64 lent_count              # and how often it did
     bint waiting
     bint float_on               # see float_state.pxi
     bint float_ready

@@ -34,6 +34,7 @@ class VmConfig:
     steps_per_tick: mtime advances by one every so many steps. policy: a name in POLICIES, or a callable that makes a
     policy; only shadow paging looks at it. handlers: exception number to handler, instead of the technique's own.
     instruction_handlers: instruction name to handler, instead of the emulation. tlb: the hart's, "precise" or "stale".
+    lends_csrs: the hart executes a deprivileged guest's commonest CSR instructions, counted as exits all the same.
     isa: the guest's extensions, a closed set. vcpus: its harts. initrd: the kernel's initial ramdisk.
     """
 
@@ -45,6 +46,7 @@ class VmConfig:
     handlers: Mapping[int, ExitHandler] = field(default_factory=dict)
     instruction_handlers: Mapping[str, InstructionHandler] = field(default_factory=dict)
     tlb: str = "precise"
+    lends_csrs: bool = True
     isa: frozenset[str] = GUEST_ISA
     vcpus: int = 1
     initrd: bytes = field(default=b"", repr=False)

@@ -88,11 +88,12 @@ class Csrs(Protocol):
 class CsrFile:
     """Supervisor CSRs that exist only here: what the deprivileged guest's CSR instructions act on.
 
-    sstatus.FS is the hart's own, which decides in U-mode what the guest's would and turns dirty when it should; unless
-    the guest has no F: then the hart's stays off, and FS is a value like the others.
+    sstatus is with the hart, which may use it for the guest (`Hart.lend`). Its FS is the hart's own, which decides in
+    U-mode what the guest's would and turns dirty when it should; unless the guest has no F: then the hart's stays off,
+    and FS is a bit like the others.
 
-    hart: the guest's. isa: the extensions that the guest has. values: number to value. is_stale: translation, or what
-    may be done in U-mode, depends on something that was written since the flag was last cleared.
+    hart: the guest's. isa: the extensions that the guest has. values: number to value, for all but sstatus. is_stale:
+    translation, or what may be done in U-mode, depends on something that was written since the flag was last cleared.
     """
 
     __slots__ = ("_hart", "_has_float", "_masks", "is_stale", "isa", "values")
@@ -102,19 +103,30 @@ class CsrFile:
         self._hart = hart
         self._has_float = "F" in isa
         self.values: dict[int, int] = {number: BY_NAME[name].reset for number, name in CSR_NAMES.items()}
+        self.status = self.values.pop(SSTATUS)
         self._masks = {number: BY_NAME[name].write_mask & ~BY_NAME[name].absent_bits(isa)
                        for number, name in CSR_NAMES.items()}
         self.is_stale = True
 
+    @property
+    def status(self) -> int:
+        """sstatus, but for FS and SD where they are the hart's own."""
+        return self._hart.lent_sstatus
+
+    @status.setter
+    def status(self, value: int) -> None:
+        self._hart.lent_sstatus = value
+
     def read(self, number: int) -> int:
         """The value. Raises KeyError if a guest has no such CSR."""
-        value = self.values[number]
         if number == SSTATUS:
+            value = self.status
             if self._has_float:
                 return value | self._hart.read_csr(SSTATUS) & (SSTATUS_FS | SSTATUS_SD)
             if value & SSTATUS_FS == SSTATUS_FS:
                 return value | SSTATUS_SD
-        return value
+            return value
+        return self.values[number]
 
     def write(self, number: int, value: int) -> None:
         """Write the writable bits. A satp with an unsupported MODE is ignored whole (privileged manual, "satp")."""
@@ -124,14 +136,17 @@ class CsrFile:
             self.is_stale = True
         mask = self._masks[number]
         if number == SSTATUS:
-            if (self.values[SSTATUS] ^ value) & _TRANSLATED:
+            status = self.status
+            if (status ^ value) & _TRANSLATED:
                 self.is_stale = True
             if self._has_float:
                 real = self._hart.read_csr(SSTATUS)
                 if (real ^ value) & SSTATUS_FS:
                     self._hart.write_csr(SSTATUS, real & ~SSTATUS_FS | value & SSTATUS_FS)
                 value &= ~SSTATUS_FS
-        elif number == SENVCFG:
+            self.status = status & ~mask | value & mask
+            return
+        if number == SENVCFG:
             self.is_stale = True
             if value & _CBIE == _CBIE_RESERVED:
                 mask &= ~_CBIE

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from ..csr_file import SATP, SENVCFG, SIE, SIP, SSTATUS, SSTATUS_MXR, SSTATUS_SIE, SSTATUS_SUM, CsrFile
+from ...isa import causes
+from ..csr_file import SATP, SENVCFG, SIE, SIP, SSTATUS_MXR, SSTATUS_SIE, SSTATUS_SUM, CsrFile
+from ..exits import ExitReason
 from ..shadow_pages import Role, deprivileged_role
 from ..traps import inject, pick_pending
 from ..walker import SUPERVISOR, USER
@@ -26,6 +28,7 @@ _ROLES: Final[dict[tuple[int, int], Role]] = {
     for mode in (USER, SUPERVISOR) for sum_ in (0, SSTATUS_SUM) for mxr in (0, SSTATUS_MXR)}
 """By mode and the SUM and MXR bits of sstatus."""
 
+_CSR_INSTRUCTIONS: Final = {"csrrw", "csrrs", "csrrc", "csrrwi", "csrrsi", "csrrci"}
 _SUM_MXR: Final = SSTATUS_SUM | SSTATUS_MXR
 _REAL_SCOUNTEREN: Final = csr_number("scounteren")
 _REAL_SENVCFG: Final = csr_number("senvcfg")
@@ -45,6 +48,10 @@ class Deprivileged(ShadowPaged):
         self._environment = environment_of(vm.config.isa)
         self._mode = SUPERVISOR
         self._loaded_satp = 0
+        is_own = vm.config.handlers.keys().isdisjoint({causes.ILLEGAL_INSTRUCTION}) and not (
+            vm.config.instruction_handlers.keys() & _CSR_INSTRUCTIONS)
+        self._can_lend = vm.config.lends_csrs and is_own and {"F", "Zicntr"} <= vm.config.isa
+        self._lends = False
 
     @property
     def mode(self) -> int:
@@ -68,11 +75,20 @@ class Deprivileged(ShadowPaged):
         hart.privilege = USER
         self.csrs.is_stale = True
 
+    def run(self, limit: int) -> None:
+        """As Hosted.run. What the hart does for us is only counted, so it does nothing while someone looks."""
+        self._lends = self._can_lend and self.observer is None and self.vm.watcher is None
+        super().run(limit)
+        count = self.hart.take_lent()
+        if count:
+            self.vcpu.exits[ExitReason.CSR] += count
+
     def before_entry(self) -> bool:
         """Interrupts are ours to deliver: the guest's sie, sip and sstatus are not the hart's. The root follows."""
         csrs = self.csrs
         values = csrs.values
-        if values[SIP] & values[SIE] and (not self._mode or values[SSTATUS] & SSTATUS_SIE):
+        ready = values[SIP] & values[SIE]
+        if ready and (not self._mode or csrs.status & SSTATUS_SIE):
             vcpu = self.vcpu
             interrupt = pick_pending(vcpu)
             assert interrupt is not None
@@ -81,6 +97,7 @@ class Deprivileged(ShadowPaged):
             return False
         if csrs.is_stale or self.pager.active is None:
             self._load_root()
+        self.hart.lend(self._lends and self._mode == SUPERVISOR, bool(ready))
         return True
 
     def _load_root(self) -> None:
@@ -89,7 +106,7 @@ class Deprivileged(ShadowPaged):
         if satp != self._loaded_satp:
             self._loaded_satp = satp
             self.pager.satp_changed()
-        role = _ROLES[self._mode, values[SSTATUS] & _SUM_MXR]
+        role = _ROLES[self._mode, self.csrs.status & _SUM_MXR]
         self.hart.write_csr(_REAL_SATP, self.pager.activate(satp, role))
         # The guest's senvcfg is about its U-mode only; its S-mode, in U-mode too, has all that is open to it.
         self.hart.write_csr(_REAL_SENVCFG, values[SENVCFG] if self._mode == USER else self._environment)
