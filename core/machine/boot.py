@@ -3,10 +3,11 @@
     0x80000000         firmware (bios), or the kernel where there is none
     0x80200000         the kernel: a Linux Image, or raw bytes such as U-Boot's; an ELF file says itself where
     kernel + half of RAM, at most 128 MiB:   the initial ramdisk
-    below RAM's end    device tree; in its last page what fw_dynamic wants to be told
+    below RAM's end    device tree
+    0x1000             the reset ROM: a stub, the addresses that it reads, and what fw_dynamic wants to be told
 
-The harts start in M-mode at the firmware with a0 = their number, a1 = device tree, a2 = fw_dynamic's information, as
-QEMU's reset vector leaves them. Source: QEMU hw/riscv/boot.c; OpenSBI docs/firmware/fw_dynamic.md.
+The harts start in M-mode as the stub leaves them, which they have no need to run: at the firmware, a0 = their number,
+a1 = device tree, a2 = fw_dynamic's information. Source: QEMU hw/riscv/boot.c; OpenSBI docs/firmware/fw_dynamic.md.
 """
 
 import struct
@@ -15,8 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import ImageError
+from ..isa.assembler import assemble
 from .loader import Image, load_raw, read_file
-from .memory_map import MIB, PAGE_SIZE, RAM_BASE, Region, device_tree_region
+from .memory_map import MIB, PAGE_SIZE, RAM_BASE, RESET_ROM, Region, device_tree_region
 
 KERNEL_BASE = RAM_BASE + 2 * MIB
 """Where firmware expects what it starts (OpenSBI's FW_JUMP_ADDR for a 64-bit generic platform)."""
@@ -27,6 +29,17 @@ CPIO_ALIGNMENT = 4
 DYNAMIC_INFO = "<6Q"
 DYNAMIC_MAGIC, DYNAMIC_VERSION = 0x4942534F, 2  # "OSBI"
 NEXT_IS_S_MODE = 1
+
+RESET_STUB = """
+    auipc   t0, 0
+    addi    a2, t0, 40              # what fw_dynamic wants to be told
+    csrr    a0, mhartid
+    ld      a1, 32(t0)              # the device tree
+    ld      t0, 24(t0)              # the first instruction
+    jr      t0
+"""
+RESET_ADDRESSES = "<2Q"
+DYNAMIC_INFO_ADDRESS = RESET_ROM.base + 40
 
 
 @dataclass(frozen=True)
@@ -100,6 +113,7 @@ def dynamic_info(kernel: Image | None) -> bytes:
     return struct.pack(DYNAMIC_INFO, DYNAMIC_MAGIC, DYNAMIC_VERSION, entry, NEXT_IS_S_MODE, 0, 0)
 
 
-def dynamic_info_address(memory_size: int) -> int:
-    """Where it lies: in the last page of the device tree's space."""
-    return device_tree_region(memory_size).end - PAGE_SIZE
+def reset_rom(entry: int, device_tree: int, kernel: Image | None) -> bytes:
+    """The ROM from which QEMU's harts start."""
+    stub = assemble(RESET_STUB, RESET_ROM.base).code
+    return stub + struct.pack(RESET_ADDRESSES, entry, device_tree) + dynamic_info(kernel)

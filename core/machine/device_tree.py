@@ -14,6 +14,7 @@ from ..devices.plic import N_SOURCES
 from ..devices.test_finisher import PASS_WORD, RESET_WORD
 from ..errors import ConfigError
 from ..isa.causes import MEI, MSI, MTI, SEI
+from ..isa.csrs_counters import EVENT_CYCLES, EVENT_INSTRUCTIONS, HPM_END, HPM_FIRST
 from ..isa.extensions import DEFAULT_ISA, format_isa, names_in_order
 from ..isa.paging import mmu_type
 from .memory_map import (
@@ -21,6 +22,7 @@ from .memory_map import (
     APLIC_M,
     APLIC_S,
     DEVICE_TREE_SPACE,
+    FW_CFG,
     IMSIC_M,
     IMSIC_S,
     PAGE_SIZE,
@@ -40,6 +42,10 @@ LEVEL_HIGH = 4
 """What follows a source's number where the controller has to be told its mode: level-sensitive, active high."""
 
 VERSION = 17
+BLOCK_SIZE = 64
+"""Bytes of a cache block (Zic64b)."""
+CYCLE, INSTRET = 1 << 0, 1 << 2
+"""The two counters that count one thing only, in a mask of counters."""
 
 Value = int | str | list[int] | list[str] | bytes | None
 
@@ -80,16 +86,18 @@ def build_device_tree(
         raise ConfigError(f"kernel arguments {bootargs!r}: only ASCII text can be handed over")
     phandles = Phandles(board)
     regions = sorted(board, key=lambda region: region.base)
-    devices = [NODES[region.name](region, n_harts, phandles) for region in regions]
+    devices = [NODES[region.name](region, n_harts, phandles) for region in regions if region.name in NODES]
+    firmwares = [fw_cfg(FW_CFG), *([pmu()] if "Zihpm" in isa else [])] if FW_CFG in board else []
     memory = ram(memory_size)
     root = node(
         "/",
         {"#address-cells": 2, "#size-cells": 2, "compatible": "riscv-virtio", "model": "riscv-virtio,hartvisor"},
         chosen(bootargs, initrd),
-        cpus(n_harts, isa, timebase_frequency, phandles),
+        cpus(n_harts, isa, timebase_frequency, phandles, block_sizes(isa) if FW_CFG in board else {}),
         node(f"memory@{memory.base:x}", {"device_type": "memory", "reg": reg(memory)}),
         syscon("poweroff", PASS_WORD, phandles),
         syscon("reboot", RESET_WORD, phandles),
+        *firmwares,
         node("soc", {"#address-cells": 2, "#size-cells": 2, "compatible": "simple-bus", "ranges": None}, *devices),
     )
     tree = fdt.FDT()
@@ -128,8 +136,15 @@ def chosen(bootargs: str, initrd: Region | None) -> fdt.Node:
     return node("chosen", {**arguments, "stdout-path": f"/soc/serial@{UART.base:x}"})
 
 
-def cpus(n_harts: int, isa: frozenset[str], timebase_frequency: int, phandles: Phandles) -> fdt.Node:
-    """The harts, each with its own interrupt controller, and their (flat) topology."""
+def block_sizes(isa: frozenset[str]) -> dict[str, Value]:
+    """How many bytes a cache block has for each kind of operation; without that Linux uses none of the kind."""
+    return {f"riscv,{name.lower()[2:]}-block-size": BLOCK_SIZE for name in ("Zicbom", "Zicbop", "Zicboz")
+            if name in isa}
+
+
+def cpus(n_harts: int, isa: frozenset[str], timebase_frequency: int, phandles: Phandles,
+         details: dict[str, Value]) -> fdt.Node:
+    """The harts, each with its own interrupt controller, and their (flat) topology. details: more of each hart."""
     harts = [
         node(
             f"cpu@{hart:x}",
@@ -143,6 +158,7 @@ def cpus(n_harts: int, isa: frozenset[str], timebase_frequency: int, phandles: P
                 "riscv,isa-base": "rv64i",
                 "riscv,isa-extensions": names_in_order(isa),
                 "mmu-type": mmu_type(isa),
+                **details,
             },
             node(
                 "interrupt-controller",
@@ -177,6 +193,21 @@ def interrupt(region: Region, phandles: Phandles) -> dict[str, Value]:
     if APLIC_S.name in phandles.names:
         return {"interrupts": [region.irq, LEVEL_HIGH], "interrupt-parent": phandles(APLIC_S.name)}
     return {"interrupts": region.irq, "interrupt-parent": phandles("plic")}
+
+
+def fw_cfg(region: Region) -> fdt.Node:
+    """Files for firmware."""
+    properties: dict[str, Value] = {"dma-coherent": None, "reg": reg(region), "compatible": "qemu,fw-cfg-mmio"}
+    return node(f"fw-cfg@{region.base:x}", properties)
+
+
+def pmu() -> fdt.Node:
+    """Which of the SBI's events (by number: cycles, instructions) each counter can count; firmware selects an event by
+    storing its number, where nothing says otherwise."""
+    programmable = sum(1 << counter for counter in range(HPM_FIRST, HPM_END))
+    counters = [EVENT_CYCLES, EVENT_CYCLES, programmable | CYCLE,
+                EVENT_INSTRUCTIONS, EVENT_INSTRUCTIONS, programmable | INSTRET]
+    return node("pmu", {"riscv,event-to-mhpmcounters": counters, "compatible": "riscv,pmu"})
 
 
 def test_finisher(region: Region, n_harts: int, phandles: Phandles) -> fdt.Node:

@@ -6,15 +6,13 @@ to M-mode. Virtual machines are not built of this class but of the same parts, b
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from functools import partial
 
-from ..devices.aclint import Aclint, TimerWires
 from ..devices.console import ConsoleEnd
 from ..devices.device import State
-from ..devices.rtc_goldfish import RtcGoldfish
 from ..devices.test_finisher import Finish
 from ..devices.virtio.device import VirtioDevice
 from ..devices.virtio.ram import SharedRam
@@ -32,23 +30,17 @@ from ..hart import (
     HartState,
     Memory,
 )
-from ..isa.causes import MSI, SEI
+from ..isa.causes import SEI
+from ..isa.csrs import BY_NAME
 from ..isa.extensions import DEFAULT_ISA, close, without
 from .board import CONSOLE, QUIET_TICKS, Board
-from .boot import BootFiles, dynamic_info, dynamic_info_address, initrd_region
-from .device_tree import DEFAULT_TIMEBASE, build_device_tree
+from .boot import DYNAMIC_INFO_ADDRESS, BootFiles, initrd_region, reset_rom
+from .device_tree import build_device_tree
+from .firmware_devices import NANOSECONDS_PER_TICK, FirmwareDevices
 from .inputs import Inputs
 from .interrupts import DEFAULT_GUESTS, MAX_GUESTS, Aia, machine_controller, plic_controller
 from .loader import Image, place
-from .memory_map import (
-    ACLINT,
-    MIN_MEMORY,
-    PAGE_SIZE,
-    RAM_BASE,
-    RTC,
-    Region,
-    device_tree_region,
-)
+from .memory_map import MIN_MEMORY, PAGE_SIZE, RAM_BASE, Region, device_tree_region
 from .network import NEVER, Network
 from .paged import Paged, RamPages
 from .watching import Hit, Range, Until, make_hit, register_value
@@ -60,7 +52,8 @@ QUANTUM = 10_000
 MAX_HARTS = 8
 
 M_MODE, S_MODE = 3, 1
-A0, A1, A2 = 10, 11, 12
+T0, A0, A1, A2 = 5, 10, 11, 12
+MIE, MIP = BY_NAME["mie"].number, BY_NAME["mip"].number
 U64 = (1 << 64) - 1
 
 
@@ -120,7 +113,7 @@ class Machine:
     that the caller plays. isa: the harts' extensions; has_h=False takes H away. console: the serial port's far end.
     tlb: as for Hart. aia: what takes the PLIC's place; with interrupt files, each hart has Smaia and as many files for
     guests as `aia_guests` says, 0 to 7 (without H none). devices: what is in the virtio slots, from the first; None
-    leaves one empty. Raises ConfigError for what cannot be built.
+    leaves one empty. fw_cfg: files for firmware, by name. Raises ConfigError for what cannot be built.
 
     on_access: told of each access to a device before it is answered.
     """
@@ -139,6 +132,7 @@ class Machine:
         aia: Aia = Aia.NONE,
         aia_guests: int = DEFAULT_GUESTS,
         devices: Sequence[VirtioDevice | None] = (),
+        fw_cfg: Mapping[str, bytes] | None = None,
     ) -> None:
         if memory_size < MIN_MEMORY or memory_size % PAGE_SIZE:
             raise ConfigError(
@@ -177,10 +171,9 @@ class Machine:
         self.board = Board(controller, self.console, self._on_finish, ram, self.network)
         self.board.attach_all(devices)
         self.inputs.connect(CONSOLE, self.console.type)
+        self._firmware: FirmwareDevices | None = None
         if not self.is_hosted:
-            wires = [TimerWires(partial(hart.set_irq, MSI), partial(setattr, hart, "mtimecmp")) for hart in self.harts]
-            self.board.attach(ACLINT, Aclint(wires, self.read_mtime, self.write_mtime))
-            self.board.attach(RTC, RtcGoldfish(self.read_nanoseconds, self.board.irq_line(RTC)))
+            self._firmware = FirmwareDevices(self.board, self.harts, self, ram, fw_cfg or {})
             for hart in self.harts:
                 hart.reports_idle = self._quiet_steps
         self._until: Until | None = None
@@ -220,15 +213,16 @@ class Machine:
         self.memory.write(taken[0].base, tree)
         if initrd is not None:
             self.memory.write(initrd.base, files.initrd)
-        if not self.is_hosted:
-            self.memory.write(dynamic_info_address(size), dynamic_info(kernel))
+        if self._firmware is not None:
+            self._firmware.rom.data = reset_rom(first.entry, taken[0].base, kernel)
         for index, hart in enumerate(self.harts):
             hart.pc = first.entry
             hart.privilege = S_MODE if self.is_hosted else M_MODE
             hart.write_gpr(A0, index)
             hart.write_gpr(A1, taken[0].base)
-            if not self.is_hosted:
-                hart.write_gpr(A2, dynamic_info_address(size))
+            if self._firmware is not None:
+                hart.write_gpr(T0, first.entry)
+                hart.write_gpr(A2, DYNAMIC_INFO_ADDRESS)
 
     # --- running
 
@@ -244,7 +238,7 @@ class Machine:
         while self.finish is None:
             network.deliver(end - left)
             hart = self.harts[self._turn]
-            limit = min(left, self._turn_end - hart.steps, network.wait(end - left))
+            limit = min(left, self._turn_end - hart.steps, self._wait(end - left))
             if limit <= 0:
                 if left <= 0:
                     return Stop(StopReason.BUDGET, self._turn)
@@ -268,11 +262,17 @@ class Machine:
             if exit_.reason == EXIT_IDLE:
                 self._offer_input()
             elif exit_.reason == EXIT_WFI and not self._offer_input():
-                wait = network.wait(end - left)
+                wait = self._wait(end - left)
                 if wait == NEVER and not self._can_be_woken():
                     return Stop(StopReason.ASLEEP, self._turn, exit_)
                 left -= self._sleep(hart, min(left, self._turn_end - hart.steps, wait))
         return Stop(StopReason.FINISHED, self._turn)
+
+    def _wait(self, now: int) -> int:
+        """How many steps after `now` something happens outside the harts: a frame comes, or the RTC's alarm."""
+        wait = self.network.wait(now)
+        return wait if self._firmware is None else min(
+            wait, self._firmware.wait(self.harts[self._turn].steps, self.steps_per_tick))
 
     def _access(self, hart: Hart, exit_: Exit) -> None:
         """Let the bus answer the device access that the hart waits for."""
@@ -305,12 +305,14 @@ class Machine:
         self._has_worked[self._turn] = False
 
     def _can_be_woken(self) -> bool:
-        """Whether another hart is awake, or sleeps towards a timer, and so may yet wake the one whose turn it is."""
-        return any(worked for index, worked in enumerate(self._has_worked) if index != self._turn)
+        """Whether another hart is awake, about to be, or sleeps towards a timer, and so may yet wake the one whose turn
+        it is."""
+        return any(worked or hart.read_csr(MIP) & hart.read_csr(MIE) for index, (worked, hart)
+                   in enumerate(zip(self._has_worked, self.harts, strict=True)) if index != self._turn)
 
     def _offer_input(self) -> bool:
         """A hart falls asleep: if it is the last of all, its user types something. Whether that came to pass."""
-        is_asleep = all(hart.waiting for hart in self.harts) and self.network.wait(self.steps) >= self._quiet_steps
+        is_asleep = all(hart.waiting for hart in self.harts) and self._wait(self.steps) >= self._quiet_steps
         return is_asleep and self.board.offer_input()
 
     def _sleep(self, hart: Hart, steps: int) -> int:
@@ -421,7 +423,7 @@ class Machine:
 
     def read_nanoseconds(self) -> int:
         """The clock that the RTC shows, in nanoseconds since the machine was started."""
-        return self.harts[self._turn].steps // self.steps_per_tick * (10**9 // DEFAULT_TIMEBASE)
+        return self.harts[self._turn].steps // self.steps_per_tick * NANOSECONDS_PER_TICK
 
     def read_mtime(self) -> int:
         """The clock that the ACLINT shows to the hart whose turn it is, in ticks."""

@@ -35,6 +35,8 @@ class Region:
         return f"{self.name} at {self.base:#x}-{self.end - 1:#x}"
 
 
+#: Where the harts come out of reset.
+RESET_ROM = Region("reset ROM", 0x1000, 0xF000)
 TEST_FINISHER = Region("test finisher", 0x10_0000, 0x1000)
 RTC = Region("RTC", 0x10_1000, 0x1000, irq=11)
 ACLINT = Region("ACLINT", 0x200_0000, 0x1_0000)
@@ -45,6 +47,7 @@ APLIC_S = Region("APLIC S", 0xD00_0000, 0x8000)
 UART = Region("UART", 0x1000_0000, 0x100, irq=10)
 #: The eight virtio-mmio slots; those without a device are there all the same, as on QEMU.
 VIRTIO = tuple(Region(f"virtio {slot}", 0x1000_1000 + 0x1000 * slot, 0x1000, irq=1 + slot) for slot in range(8))
+FW_CFG = Region("fw_cfg", 0x1010_0000, 0x18)
 #: The harts' interrupt files, a page each: M-mode's; S-mode's, each followed by those of its guests. How many pages
 #: there are is the machine's to say.
 IMSIC_M = Region("IMSIC M", 0x2400_0000, PAGE_SIZE)
@@ -54,7 +57,7 @@ RAM_BASE = 0x8000_0000
 #: What a VM has, and the bare machine under the built-in SBI: equal boards, hence one device tree for all techniques.
 VM_BOARD = (TEST_FINISHER, PLIC, UART, *VIRTIO)
 #: What firmware finds on the bare machine.
-FIRMWARE_BOARD = (*VM_BOARD, ACLINT, RTC)
+FIRMWARE_BOARD = (*VM_BOARD, ACLINT, RTC, FW_CFG, RESET_ROM)
 
 #: The device tree keeps this much at the top of RAM, and begins at a multiple of it.
 DEVICE_TREE_SPACE = 2 * MIB

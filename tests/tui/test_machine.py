@@ -110,6 +110,8 @@ def test_folder_where_all_pass(tmp_path: Path, capsys: pytest.CaptureFixture[str
         (["--bios", "{elf}", "--aia-guests", "8"], "--aia-guests 8: a hart has 0 to 7"),
         (["--bios", "{elf}", "--initrd", "{folder}/nowhere"], "No such file"),
         (["--bios", "{elf}", "--initrd", "{big}", "--memory", "16M"], "does not fit"),
+        (["--bios", "{elf}", "--fw-cfg", "opt/x=5"], "write name=NAME,file=FILE or name=NAME,string=TEXT"),
+        (["--bios", "{elf}", "--fw-cfg", "name=opt/x,file={folder}/nowhere"], "No such file"),
         (["--tohost-dir", "{folder}", "--tohost"], "give either"),
         (["--tohost-dir", "{folder}/nowhere"], "No such file or directory"),
         (["--tohost-dir", "{folder}/empty"], "no ELF files in it"),

@@ -22,6 +22,7 @@ from ...core.vmm.timeline import Timeline
 from ...guest.debian import debian_folder
 from ..debugging import GdbOption, parse_gdb, run_debugged
 from ..devices import DriveOption, NetdevOption, ShareOption, open_devices
+from ..fw_cfg import FwCfgOption, read_fw_cfg
 from ..idle import IDLE
 from ..observing import (
     DEFAULT_EVERY,
@@ -69,6 +70,7 @@ def machine(
         int, typer.Option("--aia-guests", metavar="N", help="Interrupt files for guests in each IMSIC, 0 to 7.")
     ] = DEFAULT_GUESTS,
     drive: DriveOption = None,
+    fw_cfg: FwCfgOption = None,
     netdev: NetdevOption = None,
     share: ShareOption = None,
     device: DeviceOption = None,
@@ -129,7 +131,7 @@ def machine(
     with open_devices(drive, netdev, share, device) as devices:
         try:
             built = Machine(size, n_harts=smp, isa=extensions, console=console, devices=devices, aia=aia,
-                            aia_guests=aia_guests)
+                            aia_guests=aia_guests, fw_cfg=read_fw_cfg(fw_cfg))
         except ConfigError as error:
             raise OptionError(f"--memory {memory} --smp {smp}: {error}") from error
         built.boot(files)
