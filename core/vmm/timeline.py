@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import time
 from bisect import bisect_right
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, runtime_checkable
 
 from ..devices.console import ConsoleEnd
 from ..errors import ConfigError
@@ -30,6 +31,10 @@ FIRST_STRIDE: Final = 200_000
 LEAST_STRIDE: Final = 1_000
 GROWTH: Final = 4
 """How many times longer one stride may be than that before it."""
+
+FIRST_REACH: Final = 2_000
+REACH_GROWTH: Final = 8
+"""How far back the search for a stop looks first, in steps, and how much farther each time."""
 
 HOST_STOPS: Final = frozenset({"BREAKPOINT", "WATCHPOINT", "CHANGED"})
 """Reasons to stop that somebody set, by name: the guest itself goes on."""
@@ -54,6 +59,15 @@ class Subject(Saveable, Protocol):
         """Take `budget` steps, or stop for a `reason`, an Enum in which BUDGET is the one that is none."""
 
 
+@runtime_checkable
+class Stoppable(Protocol):
+    """What can be told to stop at places, accesses and changes."""
+
+    breakpoints: frozenset[int]
+    watchpoints: tuple[Any, ...]
+    until: Any
+
+
 @dataclass(eq=False)
 class Checkpoint:
     """A snapshot on the way. position: of the input log. spent: seconds of CPU from the start to here.
@@ -75,12 +89,14 @@ class Checkpoint:
 class Timeline:
     """The run of one subject, from where it stands now. All running goes through it from here on.
 
-    end: the last step that was reached; going there again shows nothing to the world a second time.
+    end: the last step that was reached; going there again shows nothing to the world a second time. on_fork: told when
+    what lies ahead of a step is forgotten.
     """
 
     def __init__(self, subject: Subject, *, interval: float = INTERVAL, memory_limit: int = MEMORY_LIMIT) -> None:
         self.subject = subject
         self.end = subject.steps
+        self.on_fork: list[Callable[[int], None]] = []
         self._interval = interval
         self._memory_limit = memory_limit
         self._snapshots = Snapshots(subject)
@@ -193,6 +209,21 @@ class Timeline:
         if step < self.start:
             raise ConfigError(f"step {step:,}: the past begins at step {self.start:,}")
         self._approach(step)
+        if self.step < step and isinstance(self.subject, Stoppable):
+            return self._go_unstopped(self.subject, step)
+        return self._go(step)
+
+    def _go_unstopped(self, subject: Stoppable, step: int) -> Any:
+        """As _go, with nothing set that would stop the subject."""
+        before = subject.breakpoints, subject.watchpoints, subject.until
+        subject.breakpoints, subject.watchpoints, subject.until = frozenset(), (), None
+        try:
+            return self._go(step)
+        finally:
+            subject.breakpoints, subject.watchpoints, subject.until = before
+
+    def _go(self, step: int) -> Any:
+        """Run forwards to `step`."""
         while self.step < step:
             stop = self._advance(step)
             if stop is not None and stop.reason.name not in HOST_STOPS and self.step < step:
@@ -250,10 +281,11 @@ class Timeline:
     def reverse_continue(self) -> Any:
         """Go back to where something that others set last stopped the guest before now: at a breakpoint, or before the
         step that touched what is watched. Returns that stop; None if there was none, and then stands at the start."""
-        upper = self.step
+        upper, reach = self.step, FIRST_REACH
         while upper > self.start:
-            lower = self._behind(upper - 1)
-            self._restore(lower)
+            # Longer and longer stretches: what stops the guest often is found near, and what does not is soon passed.
+            lower = max(upper - reach, self._behind(upper - 1).step)
+            self.goto(lower)
             found = None
             while self.step < upper:
                 stop = self._advance(upper)
@@ -263,7 +295,7 @@ class Timeline:
             if found is not None:
                 self.goto(found[0])
                 return found[1]
-            upper = lower.step
+            upper, reach = lower, reach * REACH_GROWTH
         self.goto(self.start)
         return None
 
@@ -284,6 +316,8 @@ class Timeline:
                 self._snapshots.forget(checkpoint.snapshot)
         del self.checkpoints[index:]
         self.end = self.step
+        for told in self.on_fork:
+            told(self.step)
 
     def _output(self, data: bytes) -> None:
         """What the guest writes is written once."""
