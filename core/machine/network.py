@@ -8,6 +8,7 @@ inputs between two runs, and is due at once: the log, stamped with steps, is all
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from functools import partial
 from heapq import heappop, heappush
@@ -22,6 +23,9 @@ NEVER: Final = (1 << 64) - 1
 
 LATENCY_TICKS: Final = 1000
 """100 microseconds: about what a switched network takes. Part of what a run computes: never change it lightly."""
+
+MAX_COMING: Final = 1024
+"""Frames that may be on their way to one card, whatever its guest provokes; those beyond are lost, as in a switch."""
 
 TICKS_PER_MICROSECOND: Final = 10
 
@@ -69,6 +73,7 @@ class Network:
         self._steps_per_microsecond = steps_per_tick * TICKS_PER_MICROSECOND
         self._latency = steps_per_tick * LATENCY_TICKS
         self._coming: list[Arrival] = []
+        self._counts: Counter[int] = Counter()  # of them, by slot
         self._sent = 0
 
     def connect(self, slot: int, card: VirtioNet) -> None:
@@ -87,6 +92,10 @@ class Network:
         self._send(slot, frame, self._clock())
 
     def _send(self, slot: int, frame: bytes, due: int) -> None:
+        if self._counts[slot] >= MAX_COMING:
+            self._cards[slot].lost += 1
+            return
+        self._counts[slot] += 1
         heappush(self._coming, Arrival(due, self._sent, slot, frame))
         self._sent += 1
         if due < self.next:
@@ -95,7 +104,7 @@ class Network:
 
     def room(self, slot: int) -> int:
         """How many frames may be pushed now for none of them to be lost."""
-        return max(0, self._cards[slot].room - sum(arrival.slot == slot for arrival in self._coming))
+        return max(0, self._cards[slot].room - self._counts[slot])
 
     def wait(self, step: int) -> int:
         """How many steps after `step` the first is due; NEVER for none."""
@@ -105,6 +114,7 @@ class Network:
         """The clock shows `step`: hand over what is due."""
         while self.next <= step:
             arrival = heappop(self._coming)
+            self._counts[arrival.slot] -= 1
             self.next = self._coming[0].due if self._coming else NEVER
             self.wires[arrival.slot].note(arrival.frame)
             self._cards[arrival.slot].receive(arrival.frame)
@@ -126,6 +136,7 @@ class Network:
             return
         self._sent = int_of(state, "sent")
         self._coming = list(_unpack(bytes_of(state, "coming")))
+        self._counts = Counter(arrival.slot for arrival in self._coming)
         self.next = self._coming[0].due if self._coming else NEVER
         for slot, wire in self.wires.items():
             prefix = f"peer{slot}."

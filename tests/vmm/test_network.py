@@ -7,11 +7,11 @@ import pytest
 from hartvisor.core.devices.network.echo_host import ADDRESS, MAC, EchoHost
 from hartvisor.core.devices.network.wire import Wire
 from hartvisor.core.devices.virtio.device import VirtioDevice
-from hartvisor.core.devices.virtio.net import VirtioNet
+from hartvisor.core.devices.virtio.net import BACKLOG, VirtioNet
 from hartvisor.core.machine.inputs import Event
 from hartvisor.core.machine.machine import Machine
 from hartvisor.core.machine.machine import StopReason as MachineStop
-from hartvisor.core.machine.network import LATENCY_TICKS, NEVER, source
+from hartvisor.core.machine.network import LATENCY_TICKS, MAX_COMING, NEVER, source
 from hartvisor.core.vmm.digest import digest
 from hartvisor.core.vmm.snapshots import Snapshots
 from hartvisor.core.vmm.stop import StopReason
@@ -198,6 +198,24 @@ def test_the_bare_machine_has_the_same_network(text: str, harts: int) -> None:
     assert stop.reason is MachineStop.ASLEEP
     assert machine.memory.read(BUFFER + 12, len(ANSWER)) == ANSWER
     assert LATENCY_TICKS - 1000 < machine.harts[0].read_gpr(S5) < LATENCY_TICKS + 1030
+
+
+class Echoes(Silence):
+    """A peer that answers each frame many times over."""
+
+    def answer(self, frame: bytes) -> list[bytes]:  # type: ignore[override]
+        return [UNASKED] * 2000
+
+
+def test_what_a_guest_provokes_has_a_limit() -> None:
+    """It costs frames, not the host's memory."""
+    device = VirtioNet(Wire(Echoes()), GUEST_MAC)
+    vm = start(SPINS, "two-stage", devices=[device])
+    vm.run(2_000)
+    assert device.lost == 2000 - MAX_COMING
+    assert vm.network.room(0) == 0
+    vm.run(20_000)
+    assert device.lost == 2000 - BACKLOG - 1  # one had a buffer, and so many wait for theirs
 
 
 def test_a_board_without_wires_saves_no_network() -> None:

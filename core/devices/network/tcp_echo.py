@@ -14,6 +14,7 @@ from typing import Final
 from .packets import ACK, FIN, PSH, RST, SYN, Segment
 
 MAX_PAYLOAD: Final = 1460  # Ethernet's 1500 without the headers of IP and TCP
+MIN_PAYLOAD: Final = 48  # less would be a way to have a byte a frame
 DEFAULT_PAYLOAD: Final = 536  # where the peer names none (RFC 9293, 3.7.1)
 WINDOW: Final = 0xFFFF
 MAX_CONNECTIONS: Final = 64
@@ -87,7 +88,7 @@ class TcpEcho:
     def _open(self, key: Key, segment: Segment) -> Segment:
         self._opened += 1
         number = self._opened * NUMBERS & U32
-        most = min(segment.max_payload or DEFAULT_PAYLOAD, MAX_PAYLOAD)
+        most = max(MIN_PAYLOAD, min(segment.max_payload or DEFAULT_PAYLOAD, MAX_PAYLOAD))
         connection = Connection(segment.sequence + 1 & U32, number, number + 1 & U32, segment.window, most)
         self._connections[key] = connection
         return _reply(segment, connection, number, SYN | ACK, max_payload=MAX_PAYLOAD)
