@@ -7,9 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hartvisor.core.isa.assembler import assemble
+from hartvisor.core.isa.causes import STORE_ACCESS_FAULT, STORE_PAGE_FAULT
 from hartvisor.core.isa.instructions import INSTRUCTIONS
 from hartvisor.core.vmm.compare import difference_of
-from hartvisor.core.vmm.csr_file import SSTATUS
+from hartvisor.core.vmm.csr_file import SATP, SSTATUS
 from hartvisor.core.vmm.emulate import MEMORY_OPS, emulate_access, find_memory_op
 from hartvisor.core.vmm.traps import inject
 from hartvisor.core.vmm.vm import Vm
@@ -96,6 +97,19 @@ def test_a_reservation_is_the_guests_wherever_its_frame_lies(technique: str) -> 
         assert vm.vcpus[0].reservation == reserved
     assert (vm.hart.read_gpr(12), vm.hart.read_gpr(13), vm.ram.load(DATA, 8)) == (5, 0, 6)
     assert vm.ram.hpa(DATA) != DATA
+
+
+@pytest.mark.parametrize("name", ["cbo.zero", "cbo.inval", "cbo.clean", "cbo.flush"])
+def test_a_cache_block_that_cannot_be_reached_is_a_stores_fault(name: str) -> None:
+    """Whatever permission it needs ("Cache Management Operations"): a page fault where nothing is mapped, an access
+    fault where the tables lie in nothing."""
+    vm = start(guest(f"{name} (a0)"), "deprivileged")
+    vm.hart.write_gpr(10, DATA)
+    for table, cause in ((DATA, STORE_PAGE_FAULT), (HOLE, STORE_ACCESS_FAULT)):
+        vm.vcpus[0].csrs.write(SATP, 8 << 60 | table >> 12)
+        found = find_memory_op(int.from_bytes(assemble(f"{name} (a0)").code, "little"))
+        assert found is not None
+        assert emulate_access(vm.vcpus[0], *found) == (cause, DATA)
 
 
 def test_every_memory_instruction_of_the_table_is_known() -> None:
