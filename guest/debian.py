@@ -23,7 +23,7 @@ from .kernel_modules import SUFFIX, module_name, module_needs, modules_alias, mo
 
 SUITE, ARCHITECTURE = "trixie", "riscv64"
 KERNEL_PACKAGE = re.compile(r"linux-image-6\.12\.(\d+)\S*-riscv64")
-LAYOUT = 4
+LAYOUT = 5
 """Of the folder and the initramfs."""
 
 KERNEL, INITRD, MANIFEST = "Image", "initramfs.cpio", "manifest.json"
@@ -42,7 +42,7 @@ DRIVERS = {
 }
 """Virtio device number, as sysfs has it, to its driver's module: /init loads those that there is a device for."""
 
-ON_DEMAND = ("ext4", "crc32c_generic", "9p", "kvm")
+ON_DEMAND = ("ext4", "crc32c_generic", "9p", "kvm", "qemu_fw_cfg")
 """Modules that mount, or the user, loads with modprobe."""
 
 MODULES = (BUS, *DRIVERS.values(), *ON_DEMAND)

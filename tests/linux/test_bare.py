@@ -10,19 +10,23 @@ import pytest
 
 from .support import NETWORK, RELEASE, answers, check_network, hartvisor, require_debian
 
+FW_CFG = b"modprobe qemu_fw_cfg; echo fw_cfg: $(cat /sys/firmware/qemu_fw_cfg/by_name/opt/greeting/raw)\n"
+
 
 @pytest.mark.parametrize(("harts", "firmware"), [(1, "fw_jump.bin"), (4, "fw_dynamic.bin")])
 def test_debian_boots_through_opensbi_to_its_shell_and_powers_off(tmp_path: Path, harts: int, firmware: str) -> None:
     folder = require_debian()
     result = tmp_path / "result.json"
     run = hartvisor("machine", "debian", "--bios", str(folder / firmware), "--smp", str(harts), "--json", str(result),
-                    "--netdev", "echo", typed=b"uname -r\nnproc\n" + NETWORK + b"poweroff -f\n")
+                    "--netdev", "echo", "--fw-cfg", "name=opt/greeting,string=from the host",
+                    typed=b"uname -r\nnproc\n" + NETWORK + FW_CFG + b"poweroff -f\n")
     assert run.status == 0, run.err
     assert b"OpenSBI v1.6" in run.out
     said = answers(run.out)
     assert said[0].startswith(RELEASE)
     assert said[1] == str(harts).encode()
     check_network(said)
+    assert b"fw_cfg: from the host" in said
     assert json.loads(result.read_text())["stop"] == {"reason": "power-off", "detail": "pass"}
 
 
