@@ -27,7 +27,7 @@ cdef inline bint file_signals(InterruptFile* file) noexcept nogil:
 cdef inline int guests_file(HartState* h) noexcept nogil:
     """The file that hstatus.VGEIN gives to VS-mode, or NO_FILE."""
     cdef u64 guest = (h.csr[CSR_HSTATUS] & HSTATUS_VGEIN) >> HSTATUS_VGEIN_SHIFT
-    return S_FILE + <int>guest if guest else NO_FILE
+    return S_FILE + <int>guest if guest - 1 < h.guest_files else NO_FILE
 
 
 cdef void files_changed(HartState* h) noexcept nogil:

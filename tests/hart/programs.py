@@ -54,11 +54,11 @@ class Case:
     mtimecmp: int = U64
     has_h: bool = True
 
-    def start(self) -> Hart:
+    def start(self, isa: frozenset[str] | None = None, guest_files: int | None = None) -> Hart:
         """A new hart on a new memory, at the program's first instruction."""
         memory = Memory(SIZE)
         memory.write(RAM, self.image)
-        hart = Hart(memory, has_h=self.has_h)
+        hart = Hart(memory, has_h=self.has_h, isa=isa, guest_files=guest_files)
         for name, value in self.csr_values.items():
             if csrs.BY_NAME[name].exists_in(hart.isa):
                 hart.write_csr(number(name), value)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from random import Random
+
 import pytest
 
 from hartvisor.core.hart import Hart, Memory
@@ -27,7 +29,9 @@ from .advanced import (
     put,
 )
 from .bench import U64, Bench, copy_memory
+from .programs import make_case, run_to
 
+SAVE = 37
 FILES = {"m": (M_FILE, MEI), "s": (S_FILE, SEI), "vs": (GUEST_1, VSEI)}
 """Window to file and the interrupt that the file signals."""
 
@@ -273,3 +277,37 @@ def test_a_saved_hart_has_its_files_and_priorities() -> None:
     assert other.read_csr(0x151) == bench["sireg"] != 0
     with pytest.raises(ValueError, match="has 5 interrupt files, this one 2"):
         Hart(Memory(4096), isa=AIA, guest_files=0).restore(bench.hart.save())
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_random_programs_come_to_the_same_end_however_they_are_cut(seed: int) -> None:
+    """Whole, in pieces, and saved half way, with files open and messages arriving."""
+    random = Random(f"advanced {seed}")
+    case = make_case(seed)
+    messages = sorted((random.randrange(600), random.randrange(5 if case.has_h else 2), random.randrange(256))
+                      for _ in range(12))
+
+    def start() -> Hart:
+        hart = case.start(AIA, 3 if case.has_h else 0)
+        for file in range(5 if case.has_h else 2):
+            hart.write_file(file, True, 0, 0, U64)
+        return hart
+
+    def run(hart: Hart, cut: int) -> Hart:
+        waiting = [message for message in messages if message[0] >= hart.steps]
+        while hart.steps < 600:
+            while waiting and waiting[0][0] <= hart.steps:
+                hart.receive_msi(*waiting.pop(0)[1:])
+            until = min(600, waiting[0][0] if waiting else 600, hart.steps + cut)
+            if not run_to(hart, until):
+                break
+            if hart.steps >= 300 and cut == SAVE:
+                saved, memory = hart.save(), copy_memory(hart.memory)
+                hart = Hart(memory, isa=AIA, has_h=case.has_h, guest_files=3 if case.has_h else 0)
+                hart.restore(saved)
+                cut = 600
+        return hart
+
+    whole = run(start(), 600).save()
+    assert run(start(), 1).save() == whole
+    assert run(start(), SAVE).save() == whole
