@@ -194,3 +194,51 @@ def test_role_bits_allow_exactly_what_the_walk_allows() -> None:
                         walk(lambda at, bits=bits: gpa >> 2 | bits, 8 << 60, gpa, access, True).cause is None  # type: ignore[misc]
                         for access in (FETCH, LOAD, STORE)]
                     assert real == allowed, (flags, is_user, sum_, mxr)
+
+
+ROOT, MIDDLE, LEAVES, DATA = (0x8030_0000 + 0x1000 * i for i in range(4))
+RWXAD = 0xCF
+_TOUCH = f"""
+    li t0, {ROOT + 16:#x}
+    li t1, {0x8000_0000 >> 2 | RWXAD:#x}
+    sd t1, 0(t0)
+    li t0, {ROOT + 8:#x}
+    li t1, {MIDDLE >> 2 | 1:#x}
+    sd t1, 0(t0)
+    li t0, {MIDDLE:#x}
+    li t1, {LEAVES >> 2 | 1:#x}
+    sd t1, 0(t0)
+    li t0, {LEAVES:#x}
+    li t1, {DATA >> 2 | RWXAD:#x}
+    sd t1, 0(t0)
+    sd t1, 8(t0)
+    sd t1, 16(t0)
+    li t0, {8 << 60 | ROOT >> 12:#x}
+    csrw satp, t0
+    li t2, 0x40000000
+    ld s2, 0(t2)            # from the root: nothing is known of its tables yet
+    li t2, 0x40001000
+    ld s3, 0(t2)            # the last table is known
+    li t0, {MIDDLE:#x}      # and known no more
+    li t1, {DATA >> 2 | 1:#x}
+    sd t1, 0(t0)
+    li t2, 0x40002000
+    ld s4, 0(t2)
+    j .
+"""
+
+
+@pytest.mark.parametrize("technique", SHADOWED)
+def test_a_walk_begins_at_the_last_guarded_table_while_it_stands(technique: str) -> None:
+    vm = start(_TOUCH, technique)
+    reads = []
+    for load in (0x0003_B903, 0x0003_B983, 0x0003_BA03):  # ld s2, ld s3, ld s4
+        vm.hart.breakpoints = [gpa for gpa in range(0x8020_0000, 0x8020_0200, 2) if vm.ram.load(gpa, 4) == load]
+        while stats_of(vm).fills == 0 or vm.hart.pc not in vm.hart.breakpoints:
+            assert vm.run(1000).reason.value == "breakpoint"
+        before = stats_of(vm).guest_reads
+        vm.run(1)
+        reads.append(stats_of(vm).guest_reads - before)
+    assert reads[:2] == [3, 1]
+    assert vm.vcpus[0].walk(0x4000_2000, LOAD).cause == 13, "the table that it leads to now is empty"
+    assert reads[2] == 0
