@@ -113,6 +113,15 @@ def test_symbols_may_come_from_a_map(tmp_path: Path) -> None:
     assert "hello deprivileged;S;somewhere" in (tmp_path / "out").read_text()
 
 
+def test_what_a_trace_has_not_is_said(trace: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    done = hartvisor("run", "hello", "--trace", "exits,irq", "--trace-file", tmp_path / "small", "--quiet")
+    assert done.returncode == 0, done.stderr
+    status, _, said = command(capsys, "trace", trace, tmp_path / "small", "--format", "perfetto", "--kind", "insn,mem")
+    assert status == 2 and "small has no insn; it was recorded with --trace exits,irq" in said
+    status, _, said = command(capsys, "trace", trace, "--vcpu", "1")
+    assert status == 2 and "--vcpu 1: those of " in said and said.endswith(" are 0 to 0\n")
+
+
 def test_a_recorded_run_is_traced_when_it_is_had_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     done = hartvisor("run", "csr-tour", "--technique", "shadow", "--record", tmp_path / "run", "--trace", "insn,mem",
                      "--trace-file", tmp_path / "one")

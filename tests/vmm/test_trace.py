@@ -148,6 +148,18 @@ def test_a_timer_is_due_then_taken_then_no_longer_pending(technique: str, isa: f
     assert 500 < quiet.step < 520
 
 
+@pytest.mark.parametrize("technique", COMPARED)
+def test_a_closed_recorder_leaves_the_vm_as_it_was(technique: str, tmp_path: Path) -> None:
+    plain, vm = boot("exits", technique), boot("exits", technique)
+    record(vm, tmp_path / "one", KINDS, 5_000)
+    vm.run(5_000)
+    trace = record(vm, tmp_path / "two", KINDS, 5_000)
+    assert vm.vcpus[0].technique.observer is None and type(vm.vcpus[0].exits) is list
+    plain.run(15_000)
+    assert (digest(vm), vm.vcpus[0].exits) == (digest(plain), plain.vcpus[0].exits)
+    assert next(trace.events([INSN])).step == 10_000
+
+
 def test_only_the_steps_asked_for_are_in_the_file(tmp_path: Path) -> None:
     for technique in COMPARED:
         trace = record(boot("csr-tour", technique), tmp_path / technique, KINDS, 30_000, (20_000, 20_100))

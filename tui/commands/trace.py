@@ -55,6 +55,13 @@ def trace(
     if len(files) > 1 and form is not FormatName.PERFETTO:
         raise OptionError(f"--format {form.value} shows one trace; --format perfetto puts several side by side")
     traces = [TraceFile(path) for path in files]
+    for each in traces:
+        missing = sorted(kinds - each.kinds) if kind is not None else []
+        if missing:
+            raise OptionError(f"--kind {kind}: {each.path} has no {missing[0]}; it was recorded with --trace "
+                              f"{','.join(sorted(each.kinds))}")
+        if vcpu is not None and not 0 <= vcpu < each.harts:
+            raise OptionError(f"--vcpu {vcpu}: those of {each.path} are 0 to {each.harts - 1}")
     if symbols is not None:
         for each in traces:
             each.symbols = read_symbols_file(symbols)

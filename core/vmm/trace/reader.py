@@ -59,6 +59,11 @@ class TraceFile:
         return int(self.header.get("harts", 1))
 
     @property
+    def kinds(self) -> frozenset[str]:
+        """What was recorded."""
+        return frozenset(self.header["kinds"])
+
+    @property
     def name(self) -> str:
         """Guest and technique."""
         return f"{self.header.get('guest', '?')}, {self.header.get('technique', '?')}"

@@ -68,17 +68,19 @@ class Recorder:
         if symbols:
             self.writer.write_symbols(symbols.as_json())
         self._tracks: list[_Track] = []
+        self._watchers: list[_Watcher] = []
+        self._machine: Machine | None = None
 
     def add_vm(self, vm: Vm) -> None:
         """Record the VM from here on."""
-        for vcpu in vm.vcpus:
-            _Watcher(self, vcpu)
+        self._watchers += [_Watcher(self, vcpu) for vcpu in vm.vcpus]
 
     def add_machine(self, machine: Machine) -> None:
         """Record the machine from here on: its device accesses are its exits."""
         wires = IRQ in self.kinds
         tracks = {hart: self.track(hart, index, wires) for index, hart in enumerate(machine.harts)}
         if EXITS in self.kinds:
+            self._machine = machine
             machine.on_access = lambda hart, exit: tracks[hart].access_exit(exit)
 
     def track(self, hart: Hart, index: int, wires: bool, gfn: Callable[[int], int] | None = None) -> _Track:
@@ -96,6 +98,10 @@ class Recorder:
 
     def close(self) -> None:
         """Write everything, and end the file; nothing is recorded any more."""
+        for watcher in self._watchers:
+            watcher.leave()
+        if self._machine is not None:
+            self._machine.on_access = None
         for track in self._tracks:
             track.trace.close()
             track.flush(1)
@@ -171,6 +177,11 @@ class _Watcher:
         if EXITS in recorder.kinds:
             vcpu.exits = _NotedCounts(vcpu.exits, self._counted)
         technique.observer = self
+
+    def leave(self) -> None:
+        """Observe no more."""
+        self._vcpu.technique.observer = None
+        self._vcpu.exits = list(self._vcpu.exits)
 
     # --- what the run loop tells (see Observer)
 
