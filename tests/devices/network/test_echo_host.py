@@ -5,10 +5,13 @@ from __future__ import annotations
 import struct
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from hartvisor.core.devices.network import packets
 from hartvisor.core.devices.network.echo_host import ADDRESS, MAC, EchoHost
 from hartvisor.core.devices.network.packets import ACK, FIN, PSH, RST, SYN, Packet, Segment, read_packet, read_segment
+from hartvisor.core.devices.network.tcp_echo import NUMBERS
 
 GUEST_MAC = bytes.fromhex("525400123456")
 GUEST = bytes((10, 0, 2, 15))
@@ -76,6 +79,27 @@ def test_a_datagram_comes_back_from_the_echo_port_alone() -> None:
 def test_what_is_damaged_or_not_for_it_is_left_unanswered(frame: bytes, spoil: object) -> None:
     assert EchoHost().answer(frame)
     assert EchoHost().answer(spoil(frame)) == []  # type: ignore[operator]
+
+
+segments = st.builds(
+    Segment, st.sampled_from((PORT, PORT + 1)), st.sampled_from((7, 80)), st.integers(0, 4),
+    st.integers(NUMBERS, NUMBERS + 4), st.integers(0, 63), st.sampled_from((0, 1, 100, 0xFFFF)),
+    st.sampled_from((b"", b"x", b"y" * 3000)), st.sampled_from((0, 1, 536, 1460, 0xFFFF)))
+
+
+@given(st.lists(st.one_of(segments, st.binary(max_size=80)), max_size=12), st.sampled_from((1, 6, 17)))
+@settings(max_examples=150, deadline=None)
+def test_whatever_a_guest_sends_the_host_stays_itself(sent: list[Segment | bytes], protocol: int) -> None:
+    """Its answers fit the wire, and its state can be saved at any time."""
+    host, back = EchoHost(), Packet(GUEST, ADDRESS, packets.TCP, b"")
+    for each in sent:
+        frame = ip_frame(protocol, each) if isinstance(each, bytes) else ip_frame(packets.TCP, each.pack(back))
+        for answer in host.answer(frame):
+            assert 14 + 20 < len(answer) <= 14 + 20 + 20 + 1460
+        again = EchoHost()
+        again.restore(host.save())
+        assert again.save() == host.save()
+        host = again
 
 
 class Client:

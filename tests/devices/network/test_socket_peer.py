@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import random
 import socket
 import struct
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 
 import pytest
 
 from hartvisor.core.devices.network.socket_peer import MAX_LENGTH, MAX_WAITING, DatagramPeer, StreamPeer
+from hartvisor.core.devices.virtio.net import MAX_FRAME
 from hartvisor.core.errors import ConfigError
 
 FRAME = bytes(range(60))
@@ -101,6 +104,22 @@ def test_an_impossible_length_ends_the_connection_with_a_line(world: World, leng
     assert world.take(1) == [FRAME]
     world.wait_for(f"announced a frame of {length} bytes")
     assert "waiting for another" in world.said[-1]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_noise_ends_in_a_line_or_in_frames(world: World, seed: int) -> None:
+    noise = random.Random(seed)
+    there = world.connect()
+    for _ in range(20):
+        with suppress(OSError):
+            length = noise.choice((0, 5, 14, 60, 70_000, 1 << 31))
+            there.sendall(struct.pack("!I", length) + noise.randbytes(noise.choice((0, 14, 60, 500))))
+        assert all(14 <= len(frame) <= MAX_FRAME for frame in world.peer.take_in(10))
+    there.close()
+    end = time.monotonic() + 5
+    while "waiting for another" not in world.said[-1]:
+        assert time.monotonic() < end
+        world.peer.take_in(1000)
 
 
 def test_what_is_too_short_or_long_for_a_frame_is_skipped(world: World) -> None:
