@@ -12,7 +12,7 @@ import typer
 from ..core.errors import ConfigError, OptionError
 from ..core.machine.board import CONSOLE
 from ..core.vmm.gdb.server import LOOPBACK, Debugger
-from ..core.vmm.gdb.target import ASLEEP, ENDED, Halt, Target
+from ..core.vmm.gdb.target import ASLEEP, Halt, Target
 from .idle import TICKS_PER_SECOND, IdleWatch
 from .outside import Outside
 from .session import LIVE_SLICE, MAX_NAP, SLICE, STDIN, End, Guest
@@ -48,8 +48,8 @@ def parse_gdb(text: str) -> Listen:
 
 
 def run_debugged(guest: Guest[End], target: Target, listen: Listen, limit: int | None) -> bool:
-    """Run `target`, which is the guest, to its end or to `limit` steps; False if the user quit (ctrl-a x), or GDB
-    killed it, before. Raises OptionError where one cannot listen."""
+    """Run `target`, which is the guest, to its end or to `limit` steps, from where a debugger may yet go back; False if
+    the user quit (ctrl-a x), or GDB killed it, before. Raises OptionError where one cannot listen."""
     is_terminal = os.isatty(STDIN)
 
     def tell(line: str) -> None:
@@ -82,7 +82,13 @@ class _Debugged:
 
     @property
     def _goes_on(self) -> bool:
-        return (self._limit is None or self._guest.steps < self._limit) and not self._debugger.is_killed
+        """Whether the session does. At the limit a debugger may go back from there; without one it is over."""
+        if self._limit is not None and self._guest.steps >= self._limit:
+            if self._debugger.is_connected and self._debugger.is_running:
+                self._debugger.end()
+            elif not self._debugger.is_connected:
+                return False
+        return not self._debugger.is_killed
 
     def _run_slice(self) -> tuple[Halt | None, float]:
         """Run on for a slice: why it went no further, and how long the guest slept, in seconds of its own time."""
@@ -108,7 +114,7 @@ class _Debugged:
             is_asleep = halt is not None and halt.reason == ASLEEP
             if is_asleep and self._outside.is_live:
                 napped = MAX_NAP
-            elif halt is not None and (halt.reason == ENDED or not debugger.is_connected):
+            elif halt is not None and not debugger.is_connected:
                 return True
             elif is_asleep:
                 debugger.interrupt()
@@ -126,7 +132,7 @@ class _Debugged:
             if debugger.is_running:
                 halt, napped = self._run_slice()
                 is_asleep = halt is not None and halt.reason == ASLEEP
-                if halt is not None and (halt.reason == ENDED or not (debugger.is_connected or is_asleep)):
+                if halt is not None and not debugger.is_connected and not is_asleep:
                     return True
                 if not is_asleep or self._outside.is_live:
                     patience = min(napped, MAX_NAP) if not is_asleep else MAX_NAP

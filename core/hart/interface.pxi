@@ -209,7 +209,7 @@ cdef class Hart:
     @steps.setter
     def steps(self, u64 value):
         hpm_update(self.state, self.state.steps)
-        self.state.steps = value
+        self.state.steps, self.state.reported_step = value, EVERY_BIT   # a moment that has its breakpoint yet to meet
         hpm_rebase(self.state, self.state.steps)
         self.clock_moved()
 

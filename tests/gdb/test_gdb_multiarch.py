@@ -303,9 +303,25 @@ def test_debugged_it_ends_as_it_does_alone(tmp_path: Path) -> None:
         output = run_gdb(address, [
             "break exec", "watch stats.switches", "continue", "continue", "continue", "next", "stepi", "reverse-stepi",
             "reverse-continue", "continue", "reverse-next", "delete", "continue"])
-        assert "exited normally" in output
+        assert "SBI shutdown\n\nNo more reverse-execution history.\n" in output
         shown, _ = process.communicate(timeout=PATIENCE)
     results = [json.loads((tmp_path / name).read_text()) for name in ("alone", "debugged")]
     for fact in ("digest", "steps", "instructions", "stop"):
         assert results[0][fact] == results[1][fact], fact
     assert shown == alone.stdout.decode(), "the console is written once"
+
+
+def test_a_recording_is_debugged_as_it_was(tmp_path: Path) -> None:
+    """What was typed comes again; the end of the recording is where one goes back from, to what was met before."""
+    require_oracle("gdb-multiarch")
+    recording = str(tmp_path / "run.hvr")
+    subprocess.run([sys.executable, "-m", "hartvisor.tui.cli", "run", "kernel", "--record", recording, "--quiet"],
+                   input=b"ls\npoweroff\n", stdout=subprocess.DEVNULL, timeout=PATIENCE, check=True)
+    with started("replay", recording, "--technique", "two-stage") as (process, address):
+        output = run_gdb(address, [
+            "break exec", "continue", "continue", "continue", "print name", "delete", "continue", "break exec",
+            "reverse-continue", "print name", "reverse-continue", "print name"])
+        shown, _ = process.communicate(timeout=PATIENCE)
+    assert "No more reverse-execution history." in output
+    assert re.findall(r'^\$\d+ = .*"(\w+)"$', output, re.MULTILINE) == ["ls", "ls", "sh"]
+    assert "ls\n" in shown.replace("\r", "")

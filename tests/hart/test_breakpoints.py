@@ -94,3 +94,15 @@ def test_breakpoints_are_a_set() -> None:
     assert hart.breakpoints == frozenset({4, 8})
     hart.breakpoints = ()
     assert hart.breakpoints == frozenset()
+
+
+def test_a_hart_put_back_to_before_a_breakpoint_meets_it_again() -> None:
+    """However it is put back: whole, or piece by piece as a world switch does."""
+    bench = Bench("addi x5, x5, 1\naddi x5, x5, 1\nnop")
+    start = bench.hart.save()
+    bench.hart.breakpoints = {CODE + 8}
+    assert bench.hart.run(10).reason == EXIT_BREAKPOINT
+    bench.hart.pc, bench.hart.steps = CODE, 0
+    assert bench.hart.run(10).reason == EXIT_BREAKPOINT
+    bench.hart.restore(start)
+    assert bench.hart.run(10).reason == EXIT_BREAKPOINT

@@ -8,10 +8,15 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
+from ...core.errors import OptionError
 from ...core.isa.registers import ABI
 from ...core.vmm.digest import digest
+from ...core.vmm.gdb.target import VmTarget
 from ...core.vmm.recording import Recording, Replay, read_recording
-from ...core.vmm.stop import Stop
+from ...core.vmm.stop import Stop, StopReason
+from ...core.vmm.timeline import Timeline
+from ...core.vmm.vm import Vm
+from ..debugging import GdbOption, Listen, parse_gdb, run_debugged
 from ..observing import (
     DEFAULT_EVERY,
     Observed,
@@ -26,7 +31,7 @@ from ..observing import (
 )
 from ..options import check_writable, parse_number, write_json
 from ..parameters import JsonOption, TechniqueName
-from ..session import write_all
+from ..session import Guest, write_all
 
 STDOUT, STDERR = 1, 2
 REGISTERS_A_LINE = 3
@@ -41,6 +46,7 @@ def replay(
     technique: Annotated[
         TechniqueName | None, typer.Option("--technique", help="Virtualize the guest otherwise than it was.")
     ] = None,
+    gdb: GdbOption = None,
     json: JsonOption = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No summary at the end.")] = False,
     trace: TraceOption = None,
@@ -56,6 +62,9 @@ def replay(
     The guest's console goes to standard output. Exit status 2, and one line, where the replay is not the recorded run.
     """
     check_writable(json)
+    listen = parse_gdb(gdb) if gdb is not None else None
+    if listen is not None and (verify or trace is not None or profile is not None):
+        raise OptionError("--gdb: a replay under GDB, which goes back and forth, is not verified, traced or profiled")
     observing = parse_observing(trace, trace_file, trace_from, trace_to, profile, profile_every, symbols)
     recording = read_recording(file)
     end = recording.length if to is None else parse_number(to, "--to")
@@ -65,12 +74,23 @@ def replay(
     name = vm.config.technique_class.name
     with Observed(observing, vm, recording.header.recipe.name, name, images) as observed:
         again.run_vm = observed.slices(vm, again.run_vm)
-        stop = again.run(end, is_verified=verify)
+        if listen is not None:
+            stop = debug(vm, listen, min(end, recording.length))
+        else:
+            stop = again.run(end, is_verified=verify)
     result = summary(recording, again, stop, str(file))
     write_json(json, result)
     if not quiet and json != "-":
         print_summary(result)
         observed.report()
+
+
+def debug(vm: Vm, listen: Listen, end: int) -> Stop:
+    """The replay as a debugger wishes, no further than to step `end`; how its last run ended. Raises OptionError where
+    one cannot listen for GDB."""
+    guest = Guest(vm)
+    run_debugged(guest, VmTarget(vm, Timeline(vm)), listen, end)
+    return guest.stop or Stop(StopReason.BUDGET, "it was not run", vm.steps)
 
 
 def summary(recording: Recording, again: Replay, stop: Stop, file: str) -> dict[str, Any]:

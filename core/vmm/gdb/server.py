@@ -12,7 +12,7 @@ from typing import Final
 from ...errors import ConfigError
 from .packets import Decoder, Kind, encode
 from .stub import Detached, Killed, Stub
-from .target import ENDED, Halt, Target
+from .target import Halt, Target
 
 LOOPBACK: Final = "127.0.0.1"
 _CHUNK: Final = 1 << 16
@@ -71,13 +71,17 @@ class Debugger:
         halt, reply = self._stub.run(budget)
         if reply is not None and self._client is not None:
             self._send(reply)
-        elif halt is not None and halt.reason != ENDED:
-            self._stub.is_running = self._client is None
+        elif reply is not None:
+            self._stub.is_running = True    # there is nobody to stop for
         return halt
 
     def interrupt(self) -> None:
         """The guest cannot go on by itself."""
         self._send(self._stub.interrupt())
+
+    def end(self) -> None:
+        """The guest may not go on: its run was to have this length."""
+        self._send(self._stub.end())
 
     # --- the socket
 

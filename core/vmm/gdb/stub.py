@@ -129,6 +129,10 @@ class Stub:
         """Stop here, because the user wants it."""
         return self._stopped(Halt("", self._hart))
 
+    def end(self) -> bytes:
+        """Stop here, because this is as far as the run may go."""
+        return self._stopped(Halt("", self._hart), SIGTRAP, "replaylog:end;")
+
     # --- going on
 
     def _resume(self, wish: Wish) -> None:
@@ -176,10 +180,12 @@ class Stub:
         """The stop reply."""
         self.is_running = False
         self._hart = halt.hart
-        if halt.reason == ENDED:
+        if halt.reason == ENDED and self.target.timeline is None:
             self._last = b"W%02x" % halt.status
             return self._last
-        if halt.reason == GUEST_FAULT:
+        if halt.reason == ENDED:        # where it was before can still be looked at
+            signal, why = SIGTRAP, "replaylog:end;"
+        if halt.reason in (ENDED, GUEST_FAULT):
             self._say(b"O" + f"{halt.detail}\n".encode().hex().encode())
         if signal is None:
             signal = {GUEST_FAULT: SIGSEGV, "": SIGINT}.get(halt.reason, SIGTRAP)
