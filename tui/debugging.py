@@ -9,10 +9,16 @@ from typing import Annotated, Final, NamedTuple
 
 import typer
 
+from ..core.devices.virtio.block import VirtioBlock
+from ..core.devices.virtio.p9 import VirtioP9
+from ..core.devices.virtio.storage import MemoryDisk
 from ..core.errors import ConfigError, OptionError
 from ..core.machine.board import CONSOLE
+from ..core.machine.machine import Machine
 from ..core.vmm.gdb.server import LOOPBACK, Debugger
 from ..core.vmm.gdb.target import ASLEEP, Halt, Target
+from ..core.vmm.timeline import Timeline
+from ..core.vmm.vm import Vm
 from .idle import TICKS_PER_SECOND, IdleWatch
 from .outside import Outside
 from .session import LIVE_SLICE, MAX_NAP, SLICE, STDIN, End, Guest
@@ -47,6 +53,18 @@ def parse_gdb(text: str) -> Listen:
     return Listen(host.strip("[]") or LOOPBACK, int(port), not more)
 
 
+def past_of(subject: Vm | Machine) -> Timeline | None:
+    """What takes the guest back in time; None for one that writes where nobody can take it back from: to a disk that is
+    a file of the host's, or a shared folder."""
+    for slot in subject.board.virtio:
+        device = slot.device
+        is_lasting = isinstance(device, VirtioBlock) and not (
+            device.storage.is_read_only or isinstance(device.storage, MemoryDisk))
+        if is_lasting or isinstance(device, VirtioP9):
+            return None
+    return Timeline(subject)
+
+
 def run_debugged(guest: Guest[End], target: Target, listen: Listen, limit: int | None) -> bool:
     """Run `target`, which is the guest, to its end or to `limit` steps, from where a debugger may yet go back; False if
     the user quit (ctrl-a x), or GDB killed it, before. Raises OptionError where one cannot listen."""
@@ -60,6 +78,8 @@ def run_debugged(guest: Guest[End], target: Target, listen: Listen, limit: int |
         debugger = Debugger(target, listen.host, listen.port, is_waiting=listen.is_waiting, tell=tell)
     except ConfigError as error:
         raise OptionError(f"--gdb: {error}") from error
+    if target.timeline is None:
+        tell("GDB cannot take this guest back in time: its disk or folder on the host keeps what it writes")
     session = _Debugged(guest, target, debugger, limit)
     try:
         if not is_terminal:

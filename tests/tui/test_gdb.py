@@ -5,12 +5,17 @@ from __future__ import annotations
 import re
 import socket
 import subprocess
+from pathlib import Path
 
 import pytest
 
+from hartvisor.core.devices.virtio.block import VirtioBlock
+from hartvisor.core.devices.virtio.overlay import open_disk
+from hartvisor.core.devices.virtio.storage import MemoryDisk
 from hartvisor.core.vmm.gdb.packets import encode
 from hartvisor.tui.cli import main
-from hartvisor.tui.debugging import LOOPBACK, Listen, parse_gdb
+from hartvisor.tui.debugging import LOOPBACK, Listen, parse_gdb, past_of
+from tests.vmm.support import start
 
 from .test_run import COMMAND, Terminal
 
@@ -43,6 +48,18 @@ def test_a_port_that_is_taken_is_one_line(capsys: pytest.CaptureFixture[str]) ->
 def test_it_goes_with_neither_recording_nor_trace(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["run", "hello", "--gdb", ":0", "--record", "x"]) == 2
     assert capsys.readouterr().err.startswith("hartvisor: --gdb: a run under GDB")
+
+
+def test_what_a_guest_writes_to_the_host_cannot_be_taken_back(tmp_path: Path) -> None:
+    """A disk in memory goes back with the guest, and one that is only read stays as it is."""
+    paths = [tmp_path / name for name in ("read.img", "written.img")]
+    for path in paths:
+        path.write_bytes(bytes(4096))
+    for disk, has_past in ((MemoryDisk(4096), True), (open_disk(paths[0], is_read_only=True), True),
+                           (open_disk(paths[1]), False)):
+        vm = start("j .", "shadow", devices=[VirtioBlock(disk)])
+        assert (past_of(vm) is not None) == has_past
+        disk.close()
 
 
 def test_nobody_need_come() -> None:

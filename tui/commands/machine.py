@@ -18,9 +18,8 @@ from ...core.machine.interrupts import DEFAULT_GUESTS, MAX_GUESTS, Aia
 from ...core.machine.machine import Machine, Stop
 from ...core.machine.tohost import DEFAULT_BUDGET
 from ...core.vmm.gdb.target import MachineTarget
-from ...core.vmm.timeline import Timeline
 from ...guest.debian import debian_folder
-from ..debugging import GdbOption, parse_gdb, run_debugged
+from ..debugging import GdbOption, parse_gdb, past_of, run_debugged
 from ..devices import DriveOption, NetdevOption, ShareOption, open_devices
 from ..fw_cfg import FwCfgOption, read_fw_cfg
 from ..idle import IDLE
@@ -140,7 +139,7 @@ def machine(
         running = Guest(built, observed.slices(built, built.run))
         started = time.process_time()
         if listen is not None:
-            has_ended = run_debugged(running, MachineTarget(built, Timeline(built)), listen, limit)
+            has_ended = run_debugged(running, MachineTarget(built, past_of(built)), listen, limit)
         else:
             with observed:
                 has_ended = run_session(running, limit)

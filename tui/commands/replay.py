@@ -14,9 +14,8 @@ from ...core.vmm.digest import digest
 from ...core.vmm.gdb.target import VmTarget
 from ...core.vmm.recording import Recording, Replay, read_recording
 from ...core.vmm.stop import Stop, StopReason
-from ...core.vmm.timeline import Timeline
 from ...core.vmm.vm import Vm
-from ..debugging import GdbOption, Listen, parse_gdb, run_debugged
+from ..debugging import GdbOption, Listen, parse_gdb, past_of, run_debugged
 from ..observing import (
     DEFAULT_EVERY,
     Observed,
@@ -89,7 +88,7 @@ def debug(vm: Vm, listen: Listen, end: int) -> Stop:
     """The replay as a debugger wishes, no further than to step `end`; how its last run ended. Raises OptionError where
     one cannot listen for GDB."""
     guest = Guest(vm)
-    run_debugged(guest, VmTarget(vm, Timeline(vm)), listen, end)
+    run_debugged(guest, VmTarget(vm, past_of(vm)), listen, end)
     return guest.stop or Stop(StopReason.BUDGET, "it was not run", vm.steps)
 
 

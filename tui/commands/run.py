@@ -21,9 +21,8 @@ from ...core.vmm.recipe import Recipe, note_cards
 from ...core.vmm.recording import DIGEST_EVERY, Recorder
 from ...core.vmm.stop import Stop, StopReason
 from ...core.vmm.store import Store
-from ...core.vmm.timeline import Timeline
 from ...core.vmm.vm import Vm
-from ..debugging import GdbOption, Listen, parse_gdb, run_debugged
+from ..debugging import GdbOption, Listen, parse_gdb, past_of, run_debugged
 from ..devices import DriveOption, NetdevOption, ShareOption, note_drives, open_devices
 from ..idle import IDLE
 from ..observing import (
@@ -164,7 +163,7 @@ def run_to_end(vm: Vm, limit: int | None, run: Callable[[int], Stop]) -> Stop | 
 def run_under_gdb(vm: Vm, listen: Listen, limit: int | None) -> Stop | None:
     """As run_to_end, as a debugger wishes. Raises OptionError where one cannot listen for it."""
     running = Guest(vm)
-    return running.stop if run_debugged(running, VmTarget(vm, Timeline(vm)), listen, limit) else None
+    return running.stop if run_debugged(running, VmTarget(vm, past_of(vm)), listen, limit) else None
 
 
 def run_recorded(
