@@ -10,12 +10,14 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from ..oracles import require_oracle
 from .qemu_deviations import known_deviations
-from .qemu_layout import MAX_PROGRAMS
-from .qemu_machines import BatchResult, Difference, compare_batch
+from .qemu_layout import MAX_PROGRAMS, Program
+from .qemu_machines import BatchResult, Difference, compare_batch, compare_prepared, prepare
+from .qemu_ours import Log
 from .qemu_programs import make_program
 from .qemu_shrink import listing, random_seed, read_reproducer, shrink, write_reproducer
 
@@ -29,17 +31,32 @@ def run(seconds: float, seed: int, programs: int, *, delegates: bool = False, ve
     qemu, deviations = require_oracle(PROGRAMS[version]), known_deviations(version)
     total = BatchResult()
     end = time.monotonic() + seconds
-    while time.monotonic() < end and total.compared + total.endless < programs:
-        count = min(BATCH, MAX_PROGRAMS, programs - total.compared - total.endless)
-        made = [make_program(seed + i, delegates=delegates) for i in range(count)]
-        seed += count
-        total.add(compare_batch(qemu, made, deviations))
-        print(
-            f"\r{total.compared:,} programs, {total.instructions:,} instructions, {len(total.differences)} unexplained",
-            end="",
-            file=sys.stderr,
-            flush=True,
-        )
+    batches = range(seed, seed + programs, min(BATCH, MAX_PROGRAMS))
+
+    def make(first: int) -> list[tuple[Program, Log | None]]:
+        count = min(batches.step, seed + programs - first)
+        return prepare([make_program(first + i, delegates=delegates) for i in range(count)])
+
+    with ThreadPoolExecutor(1) as ahead:  # the next batch runs on our machine while QEMU runs this one
+        following = ahead.submit(make, batches[0])
+        for first in batches:
+            prepared = following.result()
+            is_last = time.monotonic() >= end or first == batches[-1]
+            if not is_last:
+                following = ahead.submit(make, first + batches.step)
+            batch = compare_prepared(qemu, prepared, deviations)
+            total.add(batch)
+            for difference in batch.differences:
+                print("\n" + describe(difference), file=sys.stderr)
+            print(
+                f"\r{total.compared:,} programs, {total.instructions:,} instructions, "
+                f"{len(total.differences)} unexplained",
+                end="",
+                file=sys.stderr,
+                flush=True,
+            )
+            if is_last:
+                break
     print(file=sys.stderr)
     return total
 

@@ -1,7 +1,7 @@
 """Where everything lies in the RAM that our machine and QEMU start with, and what a log entry holds.
 
 The harness (qemu_harness.py) runs one program after the other in M-mode's service; each is loaded into the same
-arena of 64 frames. All traps to M-mode are logged, and the logs of the two machines are compared.
+arena of 40 frames. All traps to M-mode are logged, and the logs of the two machines are compared.
 """
 
 from __future__ import annotations
@@ -16,8 +16,10 @@ RAM_SIZE = 64 << 20
 HARNESS = RAM
 VARIABLES = RAM + 0x1_0000
 ARENA = RAM + 0x10_0000
-FRAMES = 64
+FRAMES = 40
 ARENA_SIZE = FRAMES << 12
+ARENA_RANGE = 64 << 12
+"""What PMP opens: a power of two that holds the arena."""
 PROGRAMS = RAM + 0x20_0000
 LOGS = RAM + 0x200_0000
 END = RAM + RAM_SIZE

@@ -34,7 +34,7 @@ from .qemu_layout import (
 from .qemu_ours import Log, place, run_ours
 from .qemu_situations import Entry
 
-PATIENCE = 15.0  # seconds for QEMU to run a batch, many times what it takes
+PATIENCE = 60.0  # seconds for QEMU to run a batch, many times what it takes, on a busy machine too
 
 
 @dataclass
@@ -157,13 +157,22 @@ def run_qemu(program: str, image: bytes, count: int) -> tuple[bytes, int | None]
                 return memory[LOGS - RAM : LOGS - RAM + count * LOG_SIZE], hung
 
 
-def compare_batch(qemu: str, programs: Sequence[Program], deviations: Deviations) -> BatchResult:
-    """Run programs on both machines and compare; `qemu` is the path of QEMU."""
+def prepare(programs: Sequence[Program]) -> list[tuple[Program, Log | None]]:
+    """Run programs on our machine: each with its log, None for one that cannot be compared."""
     if len(programs) > MAX_PROGRAMS:
         raise ValueError(f"{len(programs)} programs: at most {MAX_PROGRAMS}")
-    logs = [run_ours(program) for program in programs]
-    sound = [(program, log) for program, log in zip(programs, logs, strict=True) if log is not None]
-    result = BatchResult(endless=len(programs) - len(sound))
+    return [(program, run_ours(program)) for program in programs]
+
+
+def compare_batch(qemu: str, programs: Sequence[Program], deviations: Deviations) -> BatchResult:
+    """Run programs on both machines and compare; `qemu` is the path of QEMU."""
+    return compare_prepared(qemu, prepare(programs), deviations)
+
+
+def compare_prepared(qemu: str, prepared: Sequence[tuple[Program, Log | None]], deviations: Deviations) -> BatchResult:
+    """Run on QEMU what `prepare` has run on ours, and compare."""
+    sound = [(program, log) for program, log in prepared if log is not None]
+    result = BatchResult(endless=len(prepared) - len(sound))
     while sound:
         theirs, hung = run_qemu(qemu, place([program for program, _ in sound]), len(sound))
         ended = len(sound) if hung is None else hung

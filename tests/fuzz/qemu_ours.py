@@ -6,6 +6,7 @@ import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from hartvisor.core.hart import EXIT_MMIO
 from hartvisor.core.isa.csrs import BY_NAME
 from hartvisor.core.machine.machine import Machine, StopReason
 
@@ -34,10 +35,10 @@ _RETURNS = tuple(_HARNESS.symbols[f"return_by_{how}"] for how in ("mret", "sret"
 HANDLER = _HARNESS.symbols["handler"]
 _LOCKED = (
     ("pmpcfg0", 0x8080_8080),
-    ("pmpcfg2", 0x8080_8000_0000_0000),
+    ("pmpcfg2", 0x8080_0000_0000_0000),
     *((f"pmpcfg{i}", 0x8080_8080_8080_8080) for i in range(4, 16, 2)),
 )
-"""Locks of PMP entries that no program may set; the harness itself locks entries 4 to 12."""
+"""Locks of PMP entries that no program may set; the harness itself locks entries 4 to 13."""
 
 
 @dataclass(frozen=True)
@@ -87,6 +88,23 @@ class Run:
     def leave(self) -> bool:
         """Run the program until it has trapped to M-mode; False if it does not."""
         return self._run_to((HANDLER,))
+
+    def step(self) -> None:
+        """One step of the program, or of a trap handler of its own; a device's answer is part of it."""
+        exit_, bus = self.hart.run(1), self.machine.board.bus
+        if exit_.reason != EXIT_MMIO:
+            return
+        value = 0
+        if exit_.is_store:
+            is_answered = bus.store(exit_.address, exit_.size, exit_.value)
+        else:
+            found = bus.load(exit_.address, exit_.size)
+            is_answered, value = found is not None, found or 0
+        if is_answered:
+            self.hart.complete_mmio(value)
+        else:
+            self.hart.fault_mmio()
+            self.hart.run(1)  # the step that the trap is
 
     @property
     def has_left(self) -> bool:

@@ -35,6 +35,7 @@ from .qemu_state import (
     frame_address,
 )
 
+N_BLOCKS = 72  # different ones in a program; its four pages of code hold about three times as many
 MPP_SHIFT, MPP, MPRV = 11, 3 << 11, 1 << 17
 _CSRRS_MSTATUS, _CSRRC_MSTATUS = (how << 12 | 0x73 | 31 << 15 | csr("mstatus") << 20 for how in (2, 3))
 SSI, VSSI = 1 << 1, 1 << 2
@@ -130,21 +131,25 @@ class _Maker(State):
         """Four pages of code, blocks of it in loops; it runs on over page borders."""
         code = bytearray(b"".join(word.to_bytes(4, "little") for word in self._as_trapped()) if self.has_stay else b"")
         size = N_CODE << 12
+        pool = [self._loop_or_block() for _ in range(N_BLOCKS)]
         while len(code) < size - 64:
-            body = self._block()
-            if self.rng.random() < (0.8 if self.is_steady else 0.35) and len(body) < 900:
-                count = self.rng.randrange(20, 150) if self.is_steady else self.rng.randrange(2, 24)
-                end = BY_NAME["blt"]
-                # x28 counts down, at the loop's head, so that a branch over its end leaves it
-                count_down = (0x13 | 28 << 7 | 28 << 15 | 0xFFF << 20).to_bytes(4, "little")
-                body = words.li(28, count)[0].to_bytes(4, "little") + count_down + body
-                back = end.format.operands["imm"].insert(4 - len(body))
-                body += (end.match | back | 28 << 20).to_bytes(4, "little")
-            code += body
+            code += self.rng.choice(pool)
         del code[size:]
         ecall = (0x73).to_bytes(4, "little")
         code += ecall * ((size - len(code)) // 4 + 1)
         return bytes(code[:size])
+
+    def _loop_or_block(self) -> bytes:
+        body = self._block()
+        if self.rng.random() > (0.8 if self.is_steady else 0.35) or len(body) > 900:
+            return body
+        count = self.rng.randrange(20, 150) if self.is_steady else self.rng.randrange(2, 24)
+        # x28 counts down, at the loop's head, so that a branch over its end leaves it
+        count_down = (0x13 | 28 << 7 | 28 << 15 | 0xFFF << 20).to_bytes(4, "little")
+        body = words.li(28, count)[0].to_bytes(4, "little") + count_down + body
+        end = BY_NAME["blt"]
+        back = end.format.operands["imm"].insert(4 - len(body))
+        return body + (end.match | back | 28 << 20).to_bytes(4, "little")
 
     def _block(self) -> bytes:
         block = bytearray()

@@ -10,19 +10,18 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 
 from .qemu_layout import END, RAM
-from .qemu_trace import Executed, Trace
+from .qemu_trace import MXR, NO_RESERVATION, Executed, Trace
 
 Entry = Mapping[str, int]
-U64, PAGE = (1 << 64) - 1, 4096
-NO_RESERVATION = -1
+U64, PAGE, PPN = (1 << 64) - 1, 4096, (1 << 44) - 1
 OP_FP = 0x53
 # Fields of mstatus and vsstatus, of envcfg, of mip.
-FS, MPRV, MXR, TSR, GVA, MPV, SD = 3 << 13, 1 << 17, 1 << 19, 1 << 22, 1 << 38, 1 << 39, 1 << 63
+FS, MPRV, TSR, GVA, MPV, SD = 3 << 13, 1 << 17, 1 << 22, 1 << 38, 1 << 39, 1 << 63
 PBMTE, ADUE = 1 << 62, 1 << 61
 VS_TIMER_AND_EXTERNAL = 1 << 6 | 1 << 10
 RESERVED_IN_VSSTATUS, LEAKS_INTO_MSTATUS = 0x7FFFFFFCFFF39EDD, 0x7FFFFF30FF818655
 # Exceptions, and the pseudoinstructions of implicit accesses.
-ILLEGAL, STORE_PAGE_FAULT, STORE_GUEST_PAGE_FAULT = 2, 15, 23
+ILLEGAL, STORE_ACCESS_FAULT, STORE_PAGE_FAULT, STORE_GUEST_PAGE_FAULT = 2, 7, 15, 23
 FETCH_FAULTS, ACCESS_FAULTS, GUEST_PAGE_FAULTS = (1, 12, 20), (5, 7), (20, 21, 23)
 PTE_READ, PTE_WRITE = 0x3000, 0x3020
 PRIORITY = (11, 3, 7, 9, 1, 5, 12, 10, 2, 6, 13)
@@ -45,6 +44,7 @@ class Evidence:
 
     def __init__(self, trace: Trace, index: int, ours: Sequence[Entry], theirs: Sequence[Entry]) -> None:
         self.ours, self.theirs = ours[index], theirs[index]
+        self.before = theirs[:index]  # QEMU's entries before this one
         self._trace = trace
         self.program = trace.program
         self.entry = min(index, self.program.max_traps - 1)  # the final state is that after the last trap
@@ -53,16 +53,33 @@ class Evidence:
     def trace(self) -> Trace:
         """The way of our hart up to the entry."""
         self._trace.go_to(self.entry)
+        if "mepc" in self.ours and self._trace.trapped_at[self.entry : self.entry + 1] != [self.ours["mepc"]]:
+            raise RuntimeError(f"seed {self.program.seed}: our hart went another way in single steps")
         return self._trace
 
     @cached_property
     def stretch(self) -> list[Executed]:
-        """What our hart executed since the entry before; the last is what trapped."""
-        return self.trace.stretch(self.entry)
+        """What our hart executed since the entry before; the last is what trapped. For the final state, which tells of
+        memory and of CSRs that no other entry holds, everything."""
+        return self.trace.stretch(self.entry) if "mepc" in self.ours else self.trace.executed
 
     def was_given(self, csr: str, mask: int) -> bool:
         """Whether a CSR was ever given a value with some of the mask's bits."""
         return any(name == csr and value & mask for name, value, _ in self.trace.written())
+
+
+def _gives_flags_only(one: Executed) -> bool:
+    row = one.decoded.row if one.decoded and one.retired else None
+    return row is not None and row.match & 0x7F == OP_FP and not row.format.operands["rd"].is_float
+
+
+def _writes_float_csr_in_v(one: Executed) -> bool:
+    return one.csr in FLOAT_CSRS and one.written is not None and one.mode in ("VS", "VU")
+
+
+def _writes_no_bits(one: Executed) -> bool:
+    is_bitwise = one.name[:5] in ("csrrs", "csrrc")
+    return one.csr in FLOAT_CSRS and one.written is not None and is_bitwise and not one.operand
 
 
 Situation = Callable[[Evidence], bool]
@@ -127,11 +144,7 @@ def _sound_sd(evidence: Evidence) -> bool:
 @_situation("an instruction that writes flags only")
 def _flags_only(evidence: Evidence) -> bool:
     """A floating-point instruction whose result goes to no f register."""
-    return any(
-        one.retired and one.decoded and one.decoded.row.match & 0x7F == OP_FP
-        and not one.decoded.row.format.operands["rd"].is_float
-        for one in evidence.trace.executed
-    )  # fmt: skip
+    return evidence.trace.ever(_gives_flags_only)
 
 
 @_situation("a lower-numbered interrupt was pending too")
@@ -148,14 +161,15 @@ def _interrupts_collide(evidence: Evidence) -> bool:
 @_situation("the last trap not into M-mode went into VS-mode")
 def _traps_to_vs(evidence: Evidence) -> bool:
     """A trap into VS-mode, and none into HS-mode since."""
-    targets = [one.target for one in evidence.trace.executed if one.target in ("S", "VS")]
-    return bool(targets) and targets[-1] == "VS"
+    return next((one.target for one in reversed(evidence.trace.traps) if one.target in ("S", "VS")), "") == "VS"
 
 
 @_situation("an HLVX that QEMU has fault as a fetch")
 def _hlvx_on_qemu(evidence: Evidence) -> bool:
-    """An HLVX was executed that on QEMU raised an exception of a fetch."""
-    theirs = evidence.theirs
+    """An HLVX was executed that on QEMU raised an exception of a fetch, or none where ours met PMP."""
+    theirs, last = evidence.theirs, evidence.stretch[-1]
+    if last.name.startswith("hlvx") and last.cause in ACCESS_FAULTS and evidence.program.csrs["pmpcfg0"] & 0xFFFFFF:
+        return True
     return theirs.get("mcause", 0) in FETCH_FAULTS and any(
         one.name.startswith("hlvx") and one.pc == theirs.get("mepc", 0) for one in evidence.stretch
     )
@@ -164,10 +178,7 @@ def _hlvx_on_qemu(evidence: Evidence) -> bool:
 @_situation("a floating-point CSR written with V=1")
 def _flags_written_in_v(evidence: Evidence) -> bool:
     """fflags, frm or fcsr was written with V=1."""
-    return any(
-        one.csr in FLOAT_CSRS and one.written is not None and one.mode in ("VS", "VU")
-        for one in evidence.trace.executed
-    )
+    return evidence.trace.ever(_writes_float_csr_in_v)
 
 
 @_situation("a cache-block instruction where no memory is")
@@ -235,12 +246,13 @@ def _odd_pc(evidence: Evidence) -> bool:
     return bool(given) and bool(evidence.theirs.get("mepc", 0) & 1)
 
 
-@_situation("PMP denies what QEMU reports as a guest-page fault of a table")
-def _closed_by_pmp(evidence: Evidence) -> bool:
-    """The program has PMP entries before the one that opens the arena; ours raised an access fault, QEMU the guest-page
-    fault of the same kind of access, for the read of a table."""
+@_situation("PMP or PMA denies what QEMU reports as a guest-page fault of a table")
+def _closed_to_walks(evidence: Evidence) -> bool:
+    """The program has PMP entries before the one that opens the arena, or hgatp's table lies where no memory is; ours
+    raised an access fault, QEMU the guest-page fault of the same kind of access, for the read of a table."""
     ours, theirs = evidence.ours.get("mcause", 0), evidence.theirs.get("mcause", 0)
-    is_closed = bool(evidence.program.csrs["pmpcfg0"] & 0xFFFFFF)
+    root = (evidence.ours.get("hgatp", 0) & PPN) << 12
+    is_closed = bool(evidence.program.csrs["pmpcfg0"] & 0xFFFFFF) or not RAM <= root < END
     return is_closed and (ours, theirs) in ((1, 20), (5, 21), (7, 23)) and evidence.theirs.get("mtinst") == PTE_READ
 
 
@@ -265,33 +277,33 @@ def _guest_interrupts_by_mip(evidence: Evidence) -> bool:
 
 @_situation("an AMO trapped below M-mode")
 def _amo_below(evidence: Evidence) -> bool:
-    """A handler below M-mode dealt with the page fault of an AMO."""
+    """A handler below M-mode dealt with the page fault of an AMO; M-mode may have interrupted it."""
     return any(
         one.name.startswith("amo")
         and one.target in ("S", "VS")
         and one.cause in (STORE_PAGE_FAULT, STORE_GUEST_PAGE_FAULT)
-        for one in evidence.stretch
+        and one.entry >= evidence.entry - 1
+        for one in evidence.trace.traps
     )
 
 
 @_situation("a load or store of Zcb trapped")
 def _zcb_access(evidence: Evidence) -> bool:
     """The last exception that told of an instruction was raised by a load or store of Zcb."""
-    told = [one for one in evidence.trace.executed if one.target in ("M", "S") and not one.retired]
-    return any(one.decoded is not None and one.decoded.row.name in ZCB for one in told)
+    return any(one.decoded is not None and one.decoded.row.name in ZCB for one in evidence.trace.traps)
 
 
 @_situation("the last trap into HS-mode was an access fault or a cache-block instruction's")
 def _htinst_of_access_fault(evidence: Evidence) -> bool:
     """The last trap into HS-mode was an access fault of a load or store, or a cache-block instruction's."""
-    last = [one for one in evidence.trace.executed if one.target == "S"][-1:]
+    last = [one for one in evidence.trace.traps if one.target == "S"][-1:]
     return any(one.cause in ACCESS_FAULTS or one.name.startswith("cbo.") for one in last)
 
 
 @_situation("a guest-page fault before")
 def _old_guest_address(evidence: Evidence) -> bool:
     """There has been a guest-page fault, the address of which QEMU remembers."""
-    return any(one.cause in GUEST_PAGE_FAULTS for one in evidence.trace.executed)
+    return any(one.cause in GUEST_PAGE_FAULTS for one in evidence.trace.traps)
 
 
 @_situation("page tables stored to without a fence")
@@ -317,6 +329,19 @@ def _folded_block(evidence: Evidence) -> bool:
     )
 
 
+@_situation("FS changed bit by bit after an instruction that writes flags only")
+def _bits_of_fs(evidence: Evidence) -> bool:
+    """Since the entry before, a flags-only instruction, and CSRRS or CSRRC of a bit of FS; FS differs."""
+    return (
+        any((evidence.ours.get(name, 0) ^ evidence.theirs.get(name, 0)) & FS for name in ("mstatus", "vsstatus"))
+        and _flags_only(evidence)
+        and any(
+            one.csr in ("mstatus", "sstatus", "vsstatus") and one.name[:5] in ("csrrs", "csrrc") and one.operand & FS
+            for one in evidence.stretch
+        )
+    )
+
+
 @_situation("a trap below M-mode")
 def _traps_below(evidence: Evidence) -> bool:
     """A trap into HS-mode or VS-mode."""
@@ -326,17 +351,14 @@ def _traps_below(evidence: Evidence) -> bool:
 @_situation("CSRRS or CSRRC of no bits on a floating-point CSR")
 def _no_bits_written(evidence: Evidence) -> bool:
     """CSRRS or CSRRC on a floating-point CSR, with a register that is zero."""
-    return any(
-        one.csr in FLOAT_CSRS and one.written is not None and one.name[:5] in ("csrrs", "csrrc") and not one.operand
-        for one in evidence.trace.executed
-    )
+    return evidence.trace.ever(_writes_no_bits)
 
 
 @_situation("an AMO trapped while the hart sets A and D")
 def _amo_with_updates(evidence: Evidence) -> bool:
-    """An AMO trapped for want of a permission while the hart sets A and D."""
+    """An AMO trapped on its way to memory while the hart sets A and D."""
     return bool(evidence.program.csrs["menvcfg"] & ADUE) and any(
-        one.name.startswith("amo") and one.cause in (STORE_PAGE_FAULT, STORE_GUEST_PAGE_FAULT)
+        one.name.startswith("amo") and one.cause in (STORE_ACCESS_FAULT, STORE_PAGE_FAULT, STORE_GUEST_PAGE_FAULT)
         for one in evidence.trace.executed
     )
 
@@ -349,7 +371,41 @@ def _mxr_of_tables(evidence: Evidence) -> bool:
     return is_read and bool(last.mstatus & MXR)
 
 
-@_situation("no trap below M-mode yet")
-def _none_below_yet(evidence: Evidence) -> bool:
-    """The program has not yet trapped into HS-mode or VS-mode."""
-    return not any(one.target in ("S", "VS") for one in evidence.trace.executed)
+@_situation("htinst as the program found it")
+def _htinst_as_found(evidence: Evidence) -> bool:
+    """The program has not yet trapped into HS-mode or VS-mode: it began with neither delegation nor interrupts, and
+    QEMU's htinst has not changed; or its trace says so."""
+    csrs, held = evidence.program.csrs, evidence.theirs.get("htinst")
+    if (
+        not csrs.get("medeleg")
+        and not csrs.get("mie")
+        and all(entry.get("htinst") == held for entry in evidence.before)
+    ):
+        return True
+    return not any(one.target in ("S", "VS") for one in evidence.trace.traps)
+
+
+@_situation("HS-mode's registers were read after a trap into VS-mode")
+def _reads_after_vs(evidence: Evidence) -> bool:
+    """htval was read since the entry before, while the last trap below M-mode had gone into VS-mode."""
+    last = ""
+    for one in evidence.trace.executed:
+        if last == "VS" and one.csr == "htval" and one.retired and one.entry == evidence.entry:
+            return True
+        last = one.target if one.target in ("S", "VS") else last
+    return False
+
+
+@_situation("an odd xepc was read")
+def _reads_odd_epc(evidence: Evidence) -> bool:
+    """sepc, mepc or vsepc was given an odd value, as QEMU keeps it, or trapped at one; and was read."""
+    theirs = evidence.theirs
+    is_odd = any(theirs.get(name, 0) & ~evidence.ours.get(name, 0) & 1 for name in ("mepc", "sepc", "vsepc"))
+    return is_odd and any(one.csr in ("mepc", "sepc", "vsepc") and one.retired for one in evidence.stretch)
+
+
+@_situation("our mstatus.SD says whether FS is dirty")
+def _sound_machine_sd(evidence: Evidence) -> bool:
+    """Our mstatus.SD is 1 exactly where its FS is Dirty."""
+    status = evidence.ours.get("mstatus", 0)
+    return bool(status & SD) == (status & FS == FS)

@@ -7,6 +7,7 @@ import random
 from .qemu_layout import (
     ALIAS,
     ARENA,
+    ARENA_RANGE,
     ARENA_SIZE,
     CODE,
     DATA,
@@ -176,7 +177,7 @@ class State:
         enabled = rng.choice((0, U64, rng.getrandbits(64)))  # what mstateen0 and hstateen0 leave to the levels below
         values = {
             "pmpcfg0": config << 24 | low,
-            "pmpaddr3": (ARENA >> 2) | (ARENA_SIZE >> 3) - 1,
+            "pmpaddr3": (ARENA >> 2) | (ARENA_RANGE >> 3) - 1,
             "pmpaddr0": ranges[0],
             "pmpaddr1": ranges[1],
             "pmpaddr2": ranges[2],
@@ -235,8 +236,8 @@ class State:
         return mode << 60 | rng.getrandbits(4) << 44 | frame_address(_STAGES[name][root]) >> 12
 
     def _fs(self) -> int:
-        """FS, seldom Off."""
-        return self.rng.choice((0, 1, 1, 2, 2, 2, 3, 3)) << 13
+        """FS: mostly Dirty, since QEMU is slow to make it so; seldom Off."""
+        return (self.rng.choice((0, 1, 1, 2, 2)) if self.rng.random() < 0.3 else 3) << 13
 
     # --- tables
 

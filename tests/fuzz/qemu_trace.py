@@ -6,26 +6,33 @@ differ, and only they, are run again, one instruction at a time.
 
 from __future__ import annotations
 
+from bisect import bisect_left
+from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import islice
+from operator import attrgetter
 
 from hartvisor.core.hart import Hart
 from hartvisor.core.isa.csrs import BY_NAME, BY_NUMBER
 from hartvisor.core.isa.decoder import Decoded, decode
 
 from .qemu_layout import ACT_PTE, ARENA, ARENA_SIZE, INITIAL_CSRS, Program
-from .qemu_ours import Run
+from .qemu_ours import LIMIT, Run
 from .qemu_state import TABLES, frame_address
 
 FETCH, LOAD, STORE = range(3)
 U64, PAGE = (1 << 64) - 1, 4096
+NO_RESERVATION = -1
+MXR = 1 << 19
+_SYSTEM = 0x73
 # What `csrrs` and the others make of a CSR's old value and their operand.
 _WRITES = {
     "csrrw": lambda old, operand: operand,
     "csrrs": lambda old, operand: old | operand,
     "csrrc": lambda old, operand: old & ~operand,
 }
-_MSTATUS, _MIP, _MIE, _MENVCFG, _HENVCFG = (
-    BY_NAME[name].number for name in ("mstatus", "mip", "mie", "menvcfg", "henvcfg")
+_MSTATUS, _MIP, _MIE, _MEPC, _MENVCFG, _HENVCFG = (
+    BY_NAME[name].number for name in ("mstatus", "mip", "mie", "mepc", "menvcfg", "henvcfg")
 )
 _XCAUSE = {"M": "mcause", "S": "scause", "VS": "vscause"}
 INTERRUPT = 1 << 63
@@ -42,7 +49,7 @@ class Executed:
     is vsstatus). written: what it gave that CSR to hold, before the CSR made it legal. reservation: LR's, -1 for none.
     place: where a cache-block instruction's byte lies, -1 where no translation leads. pending: mip & mie. is_stale:
     its bytes were stored since the last FENCE.I. retired: it did not trap; target, cause: if it did, the handler's mode
-    and its xcause, as interrupts are numbered in mip.
+    and its xcause, as interrupts are numbered in mip. mstatus, reservation and pending are there where they may matter.
     """
 
     entry: int
@@ -97,6 +104,11 @@ class Trace:
     def __init__(self, program: Program) -> None:
         self.program = program
         self.executed: list[Executed] = []
+        self.traps: list[Executed] = []
+        """Those that did not retire."""
+        self.trapped_at: list[int] = []
+        """mepc at each entry: as in the log, or a run in single steps is not what it should be."""
+        self._found: dict[Callable[[Executed], bool], tuple[int, bool]] = {}
         self.gates: set[int] = set()
         """The bits that differed between menvcfg and henvcfg at any time."""
         self.stale_tables: set[int] = set()
@@ -113,11 +125,19 @@ class Trace:
                 self._fenced, self._tables = run.memory.read(ARENA, ARENA_SIZE), _tables(run)
             elif self.program.actions[self._entries - 1].flags & ACT_PTE:
                 self._tables = _tables(run)
-            while not run.has_left:
+            while not run.has_left and run.hart.steps < LIMIT:
                 self._step(run, self._entries)
+            self.trapped_at.append(run.hart.read_csr(_MEPC))
             self._look_at_tables()
             self.gates.add(run.hart.read_csr(_MENVCFG) ^ run.hart.read_csr(_HENVCFG))
             self._entries += 1
+
+    def ever(self, condition: Callable[[Executed], bool]) -> bool:
+        """Whether the condition, the same function each time, holds for anything executed; each is asked about once."""
+        start, found = self._found.get(condition, (0, False))
+        found = found or any(condition(one) for one in islice(self.executed, start, None))
+        self._found[condition] = len(self.executed), found
+        return found
 
     def written(self) -> list[tuple[str, int, int]]:
         """Every value that a CSR was given, in order: its name, the value, the entry (-1: before the program)."""
@@ -126,36 +146,48 @@ class Trace:
 
     def stretch(self, entry: int) -> list[Executed]:
         """What was executed between the entry before and this one."""
-        return [one for one in self.executed if one.entry == entry]
+        start = bisect_left(self.executed, entry, key=attrgetter("entry"))
+        return [one for one in islice(self.executed, start, None) if one.entry == entry]
 
     def _step(self, run: Run, entry: int) -> None:
         hart = run.hart
-        insn, pc, mode = hart.fetch_insn(), hart.pc, _MODES[hart.privilege, hart.virtual]
-        hpa = hart.translate(pc, FETCH)[0]
+        insn, pc, mode, traps = hart.fetch_insn(), hart.pc, _MODES[hart.privilege, hart.virtual], hart.guest_traps
         size = 2 if insn & 3 != 3 else 4
         decoded = decode(insn & 0xFFFF if size == 2 else insn) if insn else None
-        operand = hart.read_gpr(decoded.rs1) if decoded else 0
-        csr, written = self._csr_write(hart, decoded, mode)
-        reservation, mstatus, traps = hart.reservation, hart.read_csr(_MSTATUS), hart.guest_traps
-        pending = hart.read_csr(_MIP) & hart.read_csr(_MIE)
-        place = -1
-        if decoded and decoded.row.format.name == "block":
-            found, cause = hart.translate(operand, LOAD)
-            place = -1 if cause else found
-        straddles = size == 4 and pc % PAGE == PAGE - 2
-        halves = ((hpa, 2), (hart.translate(pc + 2 & U64, FETCH)[0], 2)) if straddles else ((hpa, size),)
-        is_stale = any(self._is_stale(*half) for half in halves)
-        run.machine.run(1)
+        operand, csr, written, place, reservation, mstatus = 0, "", None, -1, NO_RESERVATION, 0
+        if decoded:
+            operand = hart.read_gpr(decoded.rs1)
+            if mode == "M" or insn & 0x7F == _SYSTEM:
+                mstatus = hart.read_csr(_MSTATUS)
+                csr, written = self._csr_write(hart, decoded, mode)
+            elif decoded.name in ("sc.w", "sc.d"):
+                reservation = hart.reservation
+            if decoded.row.format.name == "block":
+                found, cause = hart.translate(operand, LOAD)
+                place = -1 if cause else found
+        hpa = hart.translate(pc, FETCH)[0]
+        if size == 4 and pc % PAGE == PAGE - 2:
+            is_stale = self._is_stale(hpa, 2) or self._is_stale(hart.translate(pc + 2 & U64, FETCH)[0], 2)
+        else:
+            is_stale = self._is_stale(hpa, size)
+        run.step()
         retired = hart.guest_traps == traps
-        self.executed.append(
-            Executed(
-                entry, pc, insn, decoded, mode, operand, csr, written if retired else None, reservation, mstatus, place,
-                pending, is_stale, retired, *(("", 0) if retired else _trap(hart)),
-            )
+        target, trap_cause, pending = "", 0, 0
+        if not retired:
+            # A trap leaves these as they were: MXR, and what is pending and enabled.
+            mstatus |= hart.read_csr(_MSTATUS) & MXR
+            pending = hart.read_csr(_MIP) & hart.read_csr(_MIE)
+            target, trap_cause = _trap(hart)
+        one = Executed(
+            entry, pc, insn, decoded, mode, operand, csr, written if retired else None, reservation, mstatus, place,
+            pending, is_stale, retired, target, trap_cause,
         )  # fmt: skip
-        if retired and decoded and decoded.name == "fence.i":
+        self.executed.append(one)
+        if not retired:
+            self.traps.append(one)
+        elif decoded and decoded.name == "fence.i":
             self._fenced = run.memory.read(ARENA, ARENA_SIZE)
-        elif retired and decoded and decoded.name.startswith(("sfence", "hfence", "sinval", "hinval")):
+        elif decoded and decoded.name.startswith(("sfence", "hfence", "sinval", "hinval")):
             self._look_at_tables()
             self._tables = _tables(run)
 
@@ -169,8 +201,8 @@ class Trace:
             self.stale_tables.add(self._entries)
 
     @staticmethod
-    def _csr_write(hart: Hart, decoded: Decoded | None, mode: str) -> tuple[str, int | None]:
-        if decoded is None or not decoded.name.startswith("csrr"):
+    def _csr_write(hart: Hart, decoded: Decoded, mode: str) -> tuple[str, int | None]:
+        if not decoded.name.startswith("csrr"):
             return "", None
         number = decoded.imm & 0xFFF
         row = BY_NUMBER.get(number)
