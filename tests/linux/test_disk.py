@@ -11,7 +11,7 @@ import pytest
 
 from hartvisor.core.devices.virtio.overlay import create_overlay, open_disk
 
-from .support import answers, hartvisor, require_debian
+from .support import hartvisor, require_debian
 
 WRITE = b"mount -t ext4 /dev/vda /mnt && cat /mnt/greeting\necho from the guest >/mnt/answer\numount /mnt\n"
 """What is typed to use the disk."""
@@ -56,7 +56,7 @@ def test_an_overlay_takes_what_the_guest_writes_and_leaves_its_base_alone(tmp_pa
     create_overlay(disk, base)
     run = hartvisor("machine", "debian", "--smp", "4", "--drive", str(disk), typed=WRITE + b"poweroff -f\n")
     assert run.status == 0, run.err
-    assert b"from the host" in answers(run.out)
+    assert b"from the host" in run.out  # perhaps behind a message of the kernel's
     assert base.read_bytes() == before
     opened = open_disk(disk, is_read_only=True)
     whole.write_bytes(opened.read(0, opened.size))
