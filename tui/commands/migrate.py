@@ -189,11 +189,15 @@ class _Moved:
             except ConfigError as error:
                 raise Cut(str(error)) from None
 
+        server = PageServer(vm, self._later, self._link, self.migration, reconnect)
         try:
-            PageServer(vm, self._later, self._link, self.migration, reconnect).serve()
+            server.serve()
         except Cut as error:
-            raise ConfigError(f"the target was not found again ({error}); the rest of the VM's memory is lost"
-                              ) from None
+            if not server.left:
+                console.print("all of the VM's memory was sent, but the target has not said that it has it")
+                return
+            raise ConfigError(f"the target was not found again ({error}); unless it has everything by now, the rest of "
+                              "the VM's memory is lost") from None
 
 
 def _find(where: tuple[str, int], context: ssl.SSLContext | None, wait: float) -> socket.socket:

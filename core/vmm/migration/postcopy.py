@@ -7,12 +7,12 @@ again; nothing more is promised, for its memory is on both sides.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 
 from ...errors import ConfigError
 from ..guest_memory import IdentityMemory
 from ..vm import Vm
-from .records import put_pages
-from .wire import BATCH, Cut, Kind, Link, pack_pages
+from .wire import BATCH, Cut, Kind, Link, pack_pages, unpack_pages
 
 
 class Absent:
@@ -58,17 +58,25 @@ class Absent:
         kind, body = self._link.receive()
         if kind is not Kind.PAGES:
             raise Cut(f"the source said {kind.name} where it was to send pages")
-        put_pages(self._vm, body)
+        for index, gfn, data in unpack_pages(body):
+            # One that was both asked for and pushed comes twice, and the guest may have stored to it in between.
+            if index == 0 and gfn in self._left:
+                self._vm.ram.write_page(gfn, data)
         if not self._left:
             self._link.send(Kind.DONE)
 
     def _find_source(self) -> None:
         """Pause until the source is back, and tell it what is missing. Raises Cut."""
-        self._link.close()
-        if self.reconnect is None:
-            raise Cut("the link was cut, and pages of the guest's memory are at the source only")
-        self._link = self.reconnect()
-        self._link.send(Kind.MISSING, b"".join(gfn.to_bytes(8, "little") for gfn in sorted(self._left)))
+        while True:
+            self._link.close()
+            if self.reconnect is None:
+                raise Cut("the link was cut, and pages of the guest's memory are at the source only")
+            self._link = self.reconnect()
+            with suppress(Cut):
+                self._link.send(Kind.MISSING, b"".join(gfn.to_bytes(8, "little") for gfn in sorted(self._left)))
+                if not self._left:
+                    self._link.send(Kind.DONE)
+                return
 
 
 class PageServer:
@@ -91,9 +99,21 @@ class PageServer:
                 if self._step():
                     return
             except Cut:
-                self._link.close()
-                self._link = self._reconnect()
+                self._find_target()
+
+    @property
+    def left(self) -> int:
+        """How many pages have not been sent."""
+        return len(self._left)
+
+    def _find_target(self) -> None:
+        """Raises Cut where it does not come back."""
+        while True:
+            self._link.close()
+            self._link = self._reconnect()
+            with suppress(Cut):
                 self._link.send(Kind.AGAIN, self._migration.encode())
+                return
 
     def _step(self) -> bool:
         """Answer, or else push some pages; whether the target has said that it has everything."""
