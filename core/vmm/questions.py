@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import ConfigError
 from ..hart import WATCH_LOADS, WATCH_STORES
 from .exit_log import ExitLog, LoggedExit
+from .timeline import unstopped
 
 if TYPE_CHECKING:
     from ..machine.watching import Until
@@ -23,12 +24,8 @@ if TYPE_CHECKING:
 def _nothing_set(timeline: Timeline) -> Iterator[Any]:
     """The subject, with nothing set to stop it at; what was is put back."""
     subject: Any = timeline.subject
-    before = subject.breakpoints, subject.watchpoints, subject.until
-    subject.breakpoints, subject.watchpoints, subject.until = (), (), None
-    try:
+    with unstopped(subject):
         yield subject
-    finally:
-        subject.breakpoints, subject.watchpoints, subject.until = before
 
 
 def last_write(timeline: Timeline, address: int, length: int = 8) -> Any:

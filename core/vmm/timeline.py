@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import time
 from bisect import bisect_right
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final, Protocol, runtime_checkable
 
@@ -66,6 +67,17 @@ class Stoppable(Protocol):
     breakpoints: frozenset[int]
     watchpoints: tuple[Any, ...]
     until: Any
+
+
+@contextmanager
+def unstopped(subject: Stoppable) -> Iterator[None]:
+    """With nothing set that would stop the subject; what was set is put back."""
+    before = subject.breakpoints, subject.watchpoints, subject.until
+    subject.breakpoints, subject.watchpoints, subject.until = frozenset(), (), None
+    try:
+        yield
+    finally:
+        subject.breakpoints, subject.watchpoints, subject.until = before
 
 
 @dataclass(eq=False)
@@ -210,17 +222,9 @@ class Timeline:
             raise ConfigError(f"step {step:,}: the past begins at step {self.start:,}")
         self._approach(step)
         if self.step < step and isinstance(self.subject, Stoppable):
-            return self._go_unstopped(self.subject, step)
+            with unstopped(self.subject):
+                return self._go(step)
         return self._go(step)
-
-    def _go_unstopped(self, subject: Stoppable, step: int) -> Any:
-        """As _go, with nothing set that would stop the subject."""
-        before = subject.breakpoints, subject.watchpoints, subject.until
-        subject.breakpoints, subject.watchpoints, subject.until = frozenset(), (), None
-        try:
-            return self._go(step)
-        finally:
-            subject.breakpoints, subject.watchpoints, subject.until = before
 
     def _go(self, step: int) -> Any:
         """Run forwards to `step`."""

@@ -125,10 +125,6 @@ class SocketLink:
         except (OSError, ValueError):
             return True
 
-    def wait_patiently(self, seconds: float | None) -> None:
-        """From now on, how long to wait for the other side."""
-        self._socket.settimeout(seconds)
-
     def _read(self, length: int) -> bytes:
         parts = []
         while length:
