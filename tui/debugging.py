@@ -9,16 +9,10 @@ from typing import Annotated, Final, NamedTuple
 
 import typer
 
-from ..core.devices.virtio.block import VirtioBlock
-from ..core.devices.virtio.p9 import VirtioP9
-from ..core.devices.virtio.storage import MemoryDisk
 from ..core.errors import ConfigError, OptionError
 from ..core.machine.board import CONSOLE
-from ..core.machine.machine import Machine
 from ..core.vmm.gdb.server import LOOPBACK, Debugger
 from ..core.vmm.gdb.target import ASLEEP, Halt, Target
-from ..core.vmm.timeline import Timeline
-from ..core.vmm.vm import Vm
 from .idle import TICKS_PER_SECOND, IdleWatch
 from .outside import Outside
 from .session import LIVE_SLICE, MAX_NAP, SLICE, STDIN, End, Guest
@@ -51,18 +45,6 @@ def parse_gdb(text: str) -> Listen:
         raise OptionError(f"--gdb {text}: give it as :PORT or HOST:PORT, such as :1234, and no more behind it than "
                           f",{NOWAIT}")
     return Listen(host.strip("[]") or LOOPBACK, int(port), not more)
-
-
-def past_of(subject: Vm | Machine) -> Timeline | None:
-    """What takes the guest back in time; None for one that writes where nobody can take it back from: to a disk that is
-    a file of the host's, or a shared folder."""
-    for slot in subject.board.virtio:
-        device = slot.device
-        is_lasting = isinstance(device, VirtioBlock) and not (
-            device.storage.is_read_only or isinstance(device.storage, MemoryDisk))
-        if is_lasting or isinstance(device, VirtioP9):
-            return None
-    return Timeline(subject)
 
 
 def run_debugged(guest: Guest[End], target: Target, listen: Listen, limit: int | None) -> bool:

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left
-from collections.abc import Collection
+from collections.abc import Collection, Container
 from typing import TYPE_CHECKING, NamedTuple
 
 from .exits import label
+from .stop import StopReason
 
 if TYPE_CHECKING:
     from ..hart import Exit
@@ -72,13 +73,17 @@ class _Listener:
 
 
 class ExitLog:
-    """The exits of a VM from now on, under any technique but bare, whose guest has firmware to exit to."""
+    """The exits of a VM from now on, under any technique but bare, whose guest has firmware to exit to.
+
+    stop_at: reasons; a run ends (StopReason.EXIT) when an exit for one of them, a new one, has been handled.
+    """
 
     def __init__(self, vm: Vm) -> None:
         self.vm = vm
         self._steps, self._pcs, self._tvals, self._gpas = (array("Q") for _ in range(4))
         self._reasons, self._vcpus, self._causes = (array("B") for _ in range(3))
         self._insns = array("I")
+        self.stop_at: Container[int] = ()
         for vcpu in vm.vcpus:
             vcpu.technique.observer = _Listener(self, vcpu)
 
@@ -107,6 +112,8 @@ class ExitLog:
         self._tvals.append(exit.tval)
         self._gpas.append(exit.gpa)
         self._insns.append(exit.insn)
+        if reason in self.stop_at:
+            self.vm.stop_for(StopReason.EXIT)
 
     def forget_from(self, step: int) -> None:
         """The guest goes another way from `step` on."""

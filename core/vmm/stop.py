@@ -24,6 +24,7 @@ class StopReason(Enum):
     BREAKPOINT = "breakpoint"
     WATCHPOINT = "watchpoint"  # a watched range was accessed, by the step just taken
     CHANGED = "changed"  # and what the run was to go on until the change of is another
+    EXIT = "exit"  # one that the host waits for has been handled
 
 
 class Stop(NamedTuple):

@@ -17,7 +17,11 @@ from dataclasses import dataclass
 from typing import Any, Final, Protocol, runtime_checkable
 
 from ..devices.console import ConsoleEnd
+from ..devices.virtio.block import VirtioBlock
+from ..devices.virtio.p9 import VirtioP9
+from ..devices.virtio.storage import MemoryDisk
 from ..errors import ConfigError
+from ..machine.board import Board
 from ..machine.inputs import Inputs
 from .snapshots import Snapshot, Snapshots
 from .snapshots import Subject as Saveable
@@ -37,7 +41,7 @@ FIRST_REACH: Final = 2_000
 REACH_GROWTH: Final = 8
 """How far back the search for a stop looks first, in steps, and how much farther each time."""
 
-HOST_STOPS: Final = frozenset({"BREAKPOINT", "WATCHPOINT", "CHANGED"})
+HOST_STOPS: Final = frozenset({"BREAKPOINT", "WATCHPOINT", "CHANGED", "EXIT"})
 """Reasons to stop that somebody set, by name: the guest itself goes on."""
 
 
@@ -80,6 +84,10 @@ def unstopped(subject: Stoppable) -> Iterator[None]:
         subject.breakpoints, subject.watchpoints, subject.until = before
 
 
+def _nothing() -> None:
+    """Nobody wants to know."""
+
+
 @dataclass(eq=False)
 class Checkpoint:
     """A snapshot on the way. position: of the input log. spent: seconds of CPU from the start to here.
@@ -98,17 +106,39 @@ class Checkpoint:
         return self.snapshot.steps
 
 
+class OnBoard(Subject, Protocol):
+    """A subject with devices."""
+
+    @property
+    def board(self) -> Board:
+        """Its devices."""
+
+
+def past_of(subject: OnBoard) -> Timeline | None:
+    """What takes the guest back in time; None for one that writes where nobody can take it back from: to a disk that is
+    a file of the host's, or a shared folder."""
+    for slot in subject.board.virtio:
+        device = slot.device
+        is_lasting = isinstance(device, VirtioBlock) and not (
+            device.storage.is_read_only or isinstance(device.storage, MemoryDisk))
+        if is_lasting or isinstance(device, VirtioP9):
+            return None
+    return Timeline(subject)
+
+
 class Timeline:
     """The run of one subject, from where it stands now. All running goes through it from here on.
 
     end: the last step that was reached; going there again shows nothing to the world a second time. on_fork: told when
-    what lies ahead of a step is forgotten.
+    what lies ahead of a step is forgotten. poll: called every INTERVAL or so while it runs, forwards or to get back;
+    what it raises ends that where it is.
     """
 
     def __init__(self, subject: Subject, *, interval: float = INTERVAL, memory_limit: int = MEMORY_LIMIT) -> None:
         self.subject = subject
         self.end = subject.steps
         self.on_fork: list[Callable[[int], None]] = []
+        self.poll: Callable[[], None] = _nothing
         self._interval = interval
         self._memory_limit = memory_limit
         self._snapshots = Snapshots(subject)
@@ -143,6 +173,7 @@ class Timeline:
     def _advance(self, target: int) -> Any:
         """Run towards `target`, as far as the next input, the end of what is past, a checkpoint, or a stride. The stop,
         if it is one for others to see: at the target, or for a reason."""
+        self.poll()
         step, inputs = self.step, self._inputs
         push = inputs.next_push()
         while push is not None and push.step == step:

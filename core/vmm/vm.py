@@ -89,7 +89,7 @@ class Vm:
         self.needs_attention = False
         self.memory_digest: MemoryDigest | None = None
         self._power_off: str | None = None
-        self._at_breakpoint = False
+        self._host_stop: StopReason | None = None
         self.watcher: Watcher | None = None
         # On QEMU's virt, each hart has two PLIC contexts: M-mode's, which no guest has, and S-mode's.
         contexts = [line for index in range(config.vcpus) for line in (None, partial(self._set_external, index))]
@@ -152,7 +152,7 @@ class Vm:
     def restore(self, state: VmState) -> None:
         """Become what `save` saw, in a VM with as many vCPUs and the same devices; the pages are put back before."""
         self._turn, self._turn_end, self._power_off = state.turn, state.turn_end, state.power_off
-        self._at_breakpoint = False
+        self._host_stop = None
         if self.watcher is not None:
             self.watcher.forget()
         for vcpu, saved in zip(self.vcpus, state.vcpus, strict=True):
@@ -271,9 +271,10 @@ class Vm:
         for hart in self.harts:
             hart.fence()
 
-    def stop_at_breakpoint(self) -> None:
-        """The hart is at one of the host's breakpoints."""
-        self._at_breakpoint = True
+    def stop_for(self, reason: StopReason) -> None:
+        """The hart is at one of the host's breakpoints (BREAKPOINT), or an exit that the host waits for has been
+        handled (EXIT)."""
+        self._host_stop = reason
         self.needs_attention = True
 
     def write_memory(self, gpa: int, data: bytes) -> None:
@@ -384,9 +385,9 @@ class Vm:
         """Whether to stop here, before the vCPU's next step."""
         if self._power_off is not None:
             return Stop(StopReason.POWER_OFF, self._power_off, self.steps)
-        if self._at_breakpoint:
-            self._at_breakpoint = False
-            return Stop(StopReason.BREAKPOINT, f"breakpoint at {vcpu.hart.pc:#x}", self.steps, vcpu.index)
+        if self._host_stop is not None:
+            reason, self._host_stop = self._host_stop, None
+            return Stop(reason, f"{reason.value} at {vcpu.hart.pc:#x}", self.steps, vcpu.index)
         if self.watcher is not None:
             found = self.watcher.find_stop(vcpu)
             if found is not None:

@@ -13,8 +13,9 @@ from hartvisor.core.devices.virtio.block import VirtioBlock
 from hartvisor.core.devices.virtio.overlay import open_disk
 from hartvisor.core.devices.virtio.storage import MemoryDisk
 from hartvisor.core.vmm.gdb.packets import encode
+from hartvisor.core.vmm.timeline import past_of
 from hartvisor.tui.cli import main
-from hartvisor.tui.debugging import LOOPBACK, Listen, parse_gdb, past_of
+from hartvisor.tui.debugging import LOOPBACK, Listen, parse_gdb
 from tests.vmm.support import start
 
 from .test_run import COMMAND, Terminal

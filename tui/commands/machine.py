@@ -18,8 +18,9 @@ from ...core.machine.interrupts import DEFAULT_GUESTS, MAX_GUESTS, Aia
 from ...core.machine.machine import Machine, Stop
 from ...core.machine.tohost import DEFAULT_BUDGET
 from ...core.vmm.gdb.target import MachineTarget
+from ...core.vmm.timeline import past_of
 from ...guest.debian import debian_folder
-from ..debugging import GdbOption, parse_gdb, past_of, run_debugged
+from ..debugging import GdbOption, parse_gdb, run_debugged
 from ..devices import DriveOption, NetdevOption, ShareOption, open_devices
 from ..fw_cfg import FwCfgOption, read_fw_cfg
 from ..idle import IDLE

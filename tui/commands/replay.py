@@ -14,8 +14,9 @@ from ...core.vmm.digest import digest
 from ...core.vmm.gdb.target import VmTarget
 from ...core.vmm.recording import Recording, Replay, read_recording
 from ...core.vmm.stop import Stop, StopReason
+from ...core.vmm.timeline import past_of
 from ...core.vmm.vm import Vm
-from ..debugging import GdbOption, Listen, parse_gdb, past_of, run_debugged
+from ..debugging import GdbOption, Listen, parse_gdb, run_debugged
 from ..observing import (
     DEFAULT_EVERY,
     Observed,

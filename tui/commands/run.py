@@ -21,8 +21,9 @@ from ...core.vmm.recipe import Recipe, note_cards
 from ...core.vmm.recording import DIGEST_EVERY, Recorder
 from ...core.vmm.stop import Stop, StopReason
 from ...core.vmm.store import Store
+from ...core.vmm.timeline import past_of
 from ...core.vmm.vm import Vm
-from ..debugging import GdbOption, Listen, parse_gdb, past_of, run_debugged
+from ..debugging import GdbOption, Listen, parse_gdb, run_debugged
 from ..devices import DriveOption, NetdevOption, ShareOption, note_drives, open_devices
 from ..idle import IDLE
 from ..observing import (

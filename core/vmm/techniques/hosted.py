@@ -13,6 +13,7 @@ from ..emulate import emulate_access, find_memory_op
 from ..exits import HANDLED, REFLECT, ExitHandler, ExitReason, reflected
 from ..privileged import InstructionTable
 from ..sbi import call
+from ..stop import StopReason
 from ..traps import inject
 
 if TYPE_CHECKING:
@@ -191,7 +192,7 @@ class Hosted:
         """An exit that is no trap: a breakpoint or watchpoint of the host's. (A change is seen before the next
         entry.)"""
         if exit.reason == EXIT_BREAKPOINT:
-            self.vm.stop_at_breakpoint()
+            self.vm.stop_for(StopReason.BREAKPOINT)
         elif exit.reason == EXIT_WATCHPOINT and self.vm.watcher is not None:
             self.vm.watcher.note(exit)
 
