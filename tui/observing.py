@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
@@ -14,6 +13,7 @@ from rich.table import Table
 
 from ..core.errors import OptionError, TraceError
 from ..core.isa.extensions import format_isa
+from ..core.machine.call_frames import CallFrames
 from ..core.machine.loader import Image
 from ..core.machine.machine import Machine
 from ..core.machine.symbols import Symbols, read_symbols_file, symbols_of
@@ -100,7 +100,9 @@ class Observed:
         self._profile: Profile | None = None
         if options.file is None and options.profile is None:
             return
-        symbols = read_symbols_file(options.symbols) if options.symbols is not None else _symbols(images)
+        image, symbols = _with_symbols(images)
+        if options.symbols is not None:
+            symbols = read_symbols_file(options.symbols)
         if options.file is not None:
             isa = subject.config.isa if isinstance(subject, Vm) else subject.harts[0].isa
             header: dict[str, Any] = {"guest": name, "technique": technique, "harts": len(subject.harts),
@@ -111,7 +113,8 @@ class Observed:
             else:
                 self._recorder.add_machine(subject)
         if options.profile is not None:
-            self._profile = Profile(f"{name} {technique}".replace(";", ":"), symbols, options.every)
+            rules = CallFrames(image.file) if image is not None else None
+            self._profile = Profile(f"{name} {technique}".replace(";", ":"), symbols, options.every, rules)
 
     def slices(self, subject: Subject[EndT], run: Callable[[int], EndT]) -> Callable[[int], EndT]:
         """What runs the subject as `run` does, but in slices that end where there is something to do."""
@@ -184,9 +187,10 @@ def print_profile(console: Console, profile: Profile) -> None:
         console.print(table)
 
 
-def _symbols(images: list[Image]) -> Symbols:
-    """The first image's that has any."""
-    found = Symbols({}, [])
-    with suppress(StopIteration):
-        found = next(symbols for symbols in map(symbols_of, images) if symbols)
-    return found
+def _with_symbols(images: list[Image]) -> tuple[Image | None, Symbols]:
+    """The first image that has any, and its symbols."""
+    for image in images:
+        symbols = symbols_of(image)
+        if symbols:
+            return image, symbols
+    return None, Symbols({}, [])

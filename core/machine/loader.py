@@ -67,13 +67,13 @@ class Image:
     """A guest image that is sound in itself; whether it fits a given RAM is `place`'s to say.
 
     name: the file, for messages. entry: gpa of the first instruction. segments: by rising gpa, none empty, none
-    overlapping.
+    overlapping. file: the bytes of an ELF file, with its symbols and debug data; empty for what is none.
     """
 
     name: str
     entry: int
     segments: tuple[Segment, ...]
-    _file: bytes = field(repr=False)
+    file: bytes = field(repr=False)
 
     @cached_property
     def symbols(self) -> dict[str, int]:
@@ -83,10 +83,10 @@ class Image:
         Where a name is defined more than once, a global definition wins over a local one. Only ELF files have any.
         Raises ImageError for a damaged symbol table.
         """
-        if not self._file.startswith(ELF_MAGIC):
+        if not self.file.startswith(ELF_MAGIC):
             return {}
         try:
-            return read_symbols(self._file)
+            return read_symbols(self.file)
         except Exception as error:
             raise ImageError(f"{self.name}: damaged symbol table ({describe(error)}); rebuild or strip it") from error
 
@@ -97,10 +97,10 @@ class Image:
 
         Raises ImageError for damaged section headers.
         """
-        if not self._file.startswith(ELF_MAGIC):
+        if not self.file.startswith(ELF_MAGIC):
             return tuple(CodeRange(segment.gpa, segment.data) for segment in self.segments)
         try:
-            return read_code(self._file)
+            return read_code(self.file)
         except Exception as error:
             raise ImageError(f"{self.name}: damaged sections ({describe(error)}); rebuild or strip it") from error
 

@@ -1,20 +1,13 @@
-"""A sampling profile of a guest: where it is every so many steps, by symbol; the same in every run.
-
-A stack is followed by frame pointers (ELF psABI, "Frame Pointer Convention": s0 points behind the saved ra and the
-caller's s0), as far as code is found that keeps them. A function that keeps none, or does not yet or no longer, has
-its caller in ra.
-"""
+"""A sampling profile of a guest: where it is every so many steps, by symbol; the same in every run."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from ...hart import Hart
-from ...isa.decoder import Decoded, decode, length
-from ...isa.registers import NUMBER
 from ...machine.symbols import Symbols
+from ..unwind import Load, Rules, Unwinder
 from ..walker import LOAD
 from .events import MODES
 
@@ -22,23 +15,7 @@ if TYPE_CHECKING:
     from ...machine.machine import Machine
     from ..vm import Vm
 
-MAX_DEPTH: Final = 64
-PROLOGUE_BYTES: Final = 96
-"""How far into a function its frame pointer is set, at most."""
-
-EPILOGUE_BYTES: Final = 48
-"""How far before its end a function restores s0, at most."""
-
-ENDS: Final = ("jal", "jalr", "beq", "bne", "blt", "bge", "bltu", "bgeu")
-
-FRAME_RECORD: Final = 16
-"""Bytes below a frame pointer: the caller's s0, then ra."""
-
-RA, SP, FP = NUMBER["ra"], NUMBER["sp"], NUMBER["s0"]
 ASLEEP: Final = "[asleep]"
-
-Load = Callable[[int, int], "int | None"]
-"""load(va, size): what lies there, None where nothing can be read."""
 
 
 class Sample(NamedTuple):
@@ -81,15 +58,15 @@ def machine_sample(machine: Machine) -> Sample:
 
 
 class Profile:
-    """Counts of stacks. name: the guest's, at the root of all. every: steps between samples."""
+    """Counts of stacks. name: the guest's, at the root of all. every: steps between samples. rules: how to leave the
+    functions that say so."""
 
-    def __init__(self, name: str, symbols: Symbols, every: int) -> None:
+    def __init__(self, name: str, symbols: Symbols, every: int, rules: Rules | None = None) -> None:
         self.every = every
         self.stacks: Counter[str] = Counter()
         self._name = name
         self._symbols = symbols
-        self._frames: dict[int, int | None] = {}
-        self._ends: dict[int, bool] = {}
+        self._unwinder = Unwinder(symbols, rules)
 
     def add(self, sample: Sample) -> None:
         """Count where a hart is."""
@@ -113,70 +90,13 @@ class Profile:
                 whole[f"{name} ({mode})"] += samples
         return [(name, samples, whole[name]) for name, samples in own.most_common(count)]
 
-    # --- stacks
-
     def _stack(self, sample: Sample) -> list[str]:
         """Names from the innermost function outwards."""
         hart = sample.hart
-        pc = hart.pc
-        names = [self._function(pc)]
-        fp = hart.read_gpr(FP)
-        here = self._start(pc)
-        if here is None:
-            return names
-        sets_at = self._sets_frame(here, sample.load)
-        if sets_at is None or pc <= here + sets_at or self._has_left(pc, sample.load):
-            ra = hart.read_gpr(RA)
-            caller = self._start(ra - 1)
-            if caller is None or caller == here:
-                return names  # ra is from a call of its own, or leads nowhere
-            names.append(self._function(ra - 1))
-            if self._sets_frame(caller, sample.load) is None:
-                return names
-        while len(names) < MAX_DEPTH and not fp & 7:
-            caller_fp, saved_ra = sample.load(fp - FRAME_RECORD, 8), sample.load(fp - FRAME_RECORD // 2, 8)
-            if caller_fp is None or saved_ra is None or self._start(saved_ra - 1) is None:
-                break
-            names.append(self._function(saved_ra - 1))
-            if caller_fp <= fp:  # stacks grow downwards
-                break
-            fp = caller_fp
-        return names
-
-    def _start(self, address: int) -> int | None:
-        found = self._symbols.find(address)
-        return None if found is None else address - found[1]
+        return [self._function(frame.inside)
+                for frame in self._unwinder.frames(hart.pc, hart.read_gprs(), sample.load)]
 
     def _function(self, address: int) -> str:
         """The function's name; the page where it has none."""
         found = self._symbols.find(address)
         return found[0].replace(";", ":").replace(" ", "_") if found is not None else f"{address & -4096:#x}"
-
-    def _sets_frame(self, start: int, load: Load) -> int | None:
-        """The offset of the instruction that makes s0 the frame pointer, None if the function at `start` has none."""
-        if start not in self._frames:
-            self._frames[start] = next(
-                (address - start for address, insn in _code(start, PROLOGUE_BYTES, load)
-                 if insn.name == "addi" and (insn.rd, insn.rs1) == (FP, SP)), None)
-        return self._frames[start]
-
-    def _has_left(self, pc: int, load: Load) -> bool:
-        """Whether the function is about to return, and s0 is its caller's again."""
-        if pc not in self._ends:
-            last = next((insn for _, insn in _code(pc, EPILOGUE_BYTES, load)
-                         if insn.rd == FP or insn.name in ENDS), None)
-            self._ends[pc] = last is not None and (last.name, last.rd, last.rs1) == ("jalr", 0, RA)
-        return self._ends[pc]
-
-
-def _code(start: int, size: int, load: Load) -> Iterator[tuple[int, Decoded]]:
-    """The instructions in memory, with their addresses, as far as there are any."""
-    address = start
-    while address < start + size:
-        low = load(address, 2)
-        high = load(address + 2, 2) if low is not None and length(low) == 4 else 0
-        insn = decode(low | high << 16) if low is not None and high is not None else None
-        if insn is None:
-            return
-        yield address, insn
-        address += insn.length
