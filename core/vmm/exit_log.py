@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left
-from collections.abc import Collection, Container
-from typing import TYPE_CHECKING, NamedTuple
+from collections import Counter
+from collections.abc import Container
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-from .exits import label
+from ..isa.causes import STI
+from .exits import N_REASONS, ExitReason, label
 from .stop import StopReason
 
 if TYPE_CHECKING:
@@ -19,10 +21,23 @@ if TYPE_CHECKING:
     from .vcpu import Vcpu
     from .vm import Vm
 
+HIDDEN: Final = frozenset({ExitReason.SHADOW_FILL, ExitReason.GSTAGE_FILL, ExitReason.TIMER})
+"""Reasons of exits that take no step: the guest's instruction is executed afterwards, as if nothing had been."""
+
+EVERY: Final = range(N_REASONS)
+
+BLOCK: Final = 256
+"""Exits that are counted together, so that counting many is quick."""
+
+_MOST: Final = 255
+
 
 class LoggedExit(NamedTuple):
     """One exit. number: its place in the log. step: the VM's clock. vcpu: whose. reason: as in ExitReason. cause, pc,
-    tval, gpa, insn: of the trap, as Exit has them."""
+    tval, gpa, insn: of the trap, as Exit has them; of a timer's, which is no trap of the hart's, the guest's interrupt.
+
+    frames, tables: how many frames were allocated to handle it, for guest RAM and for page tables of the hypervisor's.
+    """
 
     number: int
     step: int
@@ -33,11 +48,18 @@ class LoggedExit(NamedTuple):
     tval: int
     gpa: int
     insn: int
+    frames: int = 0
+    tables: int = 0
 
     @property
     def text(self) -> str:
         """`step:number reason at pc`."""
         return f"{self.step:,}:{self.number} {label(self.reason)} at {self.pc:#x}"
+
+    @property
+    def is_hidden(self) -> bool:
+        """Whether it took no step."""
+        return self.reason in HIDDEN
 
 
 class _Listener:
@@ -47,7 +69,7 @@ class _Listener:
         self._log = log
         self._vcpu = vcpu
         self._counts: list[int] = []
-        self._step = 0
+        self._step = self._frames = self._tables = 0
 
     def entering(self) -> None:
         """Nothing."""
@@ -56,20 +78,36 @@ class _Listener:
         """Nothing."""
 
     def exited(self, exit: Exit) -> None:
-        """Remember what was counted until now."""
+        """Remember what was counted, and owned, until now."""
+        vm = self._log.vm
         self._counts = self._vcpu.exits.copy()
-        self._step = self._log.vm.steps
+        self._step = vm.steps
+        self._frames, self._tables = _owned(vm)
 
     def handled(self, exit: Exit) -> None:
         """What was counted more often is the reason."""
         vcpu = self._vcpu
         for reason, (before, now) in enumerate(zip(self._counts, vcpu.exits, strict=True)):
             if before != now:
-                self._log.add(self._step, vcpu.index, reason, exit)
+                frames, tables = _owned(vcpu.vm)
+                self._log.add(LoggedExit(
+                    0, self._step, vcpu.index, reason, exit.cause, exit.pc, exit.tval, exit.gpa, exit.insn,
+                    min(max(frames - self._frames, 0), _MOST), min(max(tables - self._tables, 0), _MOST)))
                 return
+
+    def timed(self) -> None:
+        """The hart saw nothing: it had no more steps to take."""
+        vcpu = self._vcpu
+        self._log.add(LoggedExit(0, vcpu.vm.steps, vcpu.index, ExitReason.TIMER, STI, vcpu.hart.pc, 0, 0, 0))
 
     def left(self) -> None:
         """Nothing."""
+
+
+def _owned(vm: Vm) -> tuple[int, int]:
+    """The frames that hold guest RAM, and those that hold page tables of the hypervisor's."""
+    owner = vm.frames.owners.get
+    return owner("guest", 0), owner("shadow", 0) + owner("g-stage", 0)
 
 
 class ExitLog:
@@ -81,8 +119,11 @@ class ExitLog:
     def __init__(self, vm: Vm) -> None:
         self.vm = vm
         self._steps, self._pcs, self._tvals, self._gpas = (array("Q") for _ in range(4))
-        self._reasons, self._vcpus, self._causes = (array("B") for _ in range(3))
+        self._reasons, self._vcpus, self._causes, self._frames, self._tables = (array("B") for _ in range(5))
         self._insns = array("I")
+        self._columns = (self._steps, self._vcpus, self._reasons, self._causes, self._pcs, self._tvals, self._gpas,
+                         self._insns, self._frames, self._tables)
+        self._counted: list[list[int]] = [[0] * N_REASONS]
         self.stop_at: Container[int] = ()
         for vcpu in vm.vcpus:
             vcpu.technique.observer = _Listener(self, vcpu)
@@ -96,46 +137,79 @@ class ExitLog:
         return len(self._steps)
 
     def __getitem__(self, number: int) -> LoggedExit:
-        return LoggedExit(number, self._steps[number], self._vcpus[number], self._reasons[number],
-                          self._causes[number], self._pcs[number], self._tvals[number], self._gpas[number],
-                          self._insns[number])
+        return LoggedExit(number, *(column[number] for column in self._columns))
 
-    def add(self, step: int, vcpu: int, reason: int, exit: Exit) -> None:
-        """Note an exit, unless it is past."""
-        if self.vm.inputs.is_past:
+    def add(self, exit: LoggedExit) -> None:
+        """Note an exit, whatever its number, unless it is past; at the very end of what is past, that may be one that
+        is noted already, and happens again because the guest was taken back to before it."""
+        if self.vm.inputs.is_past or (exit.is_hidden and self._is_known(exit)):
             return
-        self._steps.append(step)
-        self._vcpus.append(vcpu)
-        self._reasons.append(reason)
-        self._causes.append(exit.cause)
-        self._pcs.append(exit.pc)
-        self._tvals.append(exit.tval)
-        self._gpas.append(exit.gpa)
-        self._insns.append(exit.insn)
-        if reason in self.stop_at:
+        for column, value in zip(self._columns, exit[1:], strict=True):
+            column.append(value)
+        if exit.reason in self.stop_at:
             self.vm.stop_for(StopReason.EXIT)
+
+    def _is_known(self, exit: LoggedExit) -> bool:
+        number = len(self) - 1
+        while number >= 0 and self._steps[number] == exit.step:
+            if self[number][1:9] == exit[1:9]:
+                return True
+            number -= 1
+        return False
 
     def forget_from(self, step: int) -> None:
         """The guest goes another way from `step` on."""
         first = bisect_left(self._steps, step)
-        for column in (self._steps, self._pcs, self._tvals, self._gpas, self._reasons, self._vcpus, self._causes,
-                       self._insns):
+        for column in self._columns:
             del column[first:]
+        del self._counted[first // BLOCK + 1:]
+
+    # --- looking for some of them
+
+    def step_of(self, number: int) -> int:
+        """When an exit was."""
+        return self._steps[number]
+
+    def reason_of(self, number: int) -> int:
+        """What it was about."""
+        return self._reasons[number]
+
+    def find(self, number: int, reasons: Container[int], *, backwards: bool = False) -> int | None:
+        """The first exit for one of `reasons` from `number` on, or the last down from it; None if there is none."""
+        numbers = range(number, -1, -1) if backwards else range(number, len(self))
+        return next((each for each in numbers if self._reasons[each] in reasons), None)
+
+    def count(self, first: int, end: int) -> list[int]:
+        """How many of the exits `first` to `end`, which is not included, there are for each reason."""
+        if end - first <= BLOCK:
+            counts = [0] * N_REASONS
+            for reason, times in Counter(self._reasons[first:end]).items():
+                counts[reason] = times
+            return counts
+        return [upto - before for upto, before in zip(self._count_upto(end), self._count_upto(first), strict=True)]
+
+    def _count_upto(self, end: int) -> list[int]:
+        while len(self._counted) <= end // BLOCK:
+            at = (len(self._counted) - 1) * BLOCK
+            counts = self._counted[-1].copy()
+            for reason, times in Counter(self._reasons[at:at + BLOCK]).items():
+                counts[reason] += times
+            self._counted.append(counts)
+        counts = self._counted[end // BLOCK].copy()
+        for reason, times in Counter(self._reasons[end // BLOCK * BLOCK:end]).items():
+            counts[reason] += times
+        return counts
 
     def first_at(self, step: int) -> int:
         """The number of the first exit at or after `step`; len(self) if there is none."""
         return bisect_left(self._steps, step)
 
-    def last_before(self, step: int, reasons: Collection[int] | None = None) -> LoggedExit | None:
-        """The last exit before `step`, for one of `reasons` if any are given."""
-        for number in range(self.first_at(step) - 1, -1, -1):
-            if reasons is None or self._reasons[number] in reasons:
-                return self[number]
-        return None
+    def last_before(self, step: int, reasons: Container[int] = EVERY) -> LoggedExit | None:
+        """The last exit before `step`, for one of `reasons`."""
+        number = self.find(self.first_at(step) - 1, reasons, backwards=True)
+        return None if number is None else self[number]
 
-    def next_after(self, step: int, reasons: Collection[int] | None = None) -> LoggedExit | None:
-        """The first exit after `step`, for one of `reasons` if any are given."""
-        for number in range(self.first_at(step + 1), len(self)):
-            if reasons is None or self._reasons[number] in reasons:
-                return self[number]
-        return None
+    def next_after(self, step: int, reasons: Container[int] = EVERY) -> LoggedExit | None:
+        """The first exit after `step`, for one of `reasons`."""
+        number = self.find(self.first_at(step + 1), reasons)
+        return None if number is None else self[number]

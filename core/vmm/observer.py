@@ -23,5 +23,8 @@ class Observer(Protocol):
     def handled(self, exit: Exit) -> None:
         """The same exit has been handled."""
 
+    def timed(self) -> None:
+        """The guest's timer has come due: its stretch was cut here, where it has to hear of that."""
+
     def left(self) -> None:
         """The run loop goes back to the VM."""

@@ -6,13 +6,13 @@ set to stop the guest at is as it was. None, and the start of the past, where no
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Container, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ConfigError
 from ..hart import WATCH_LOADS, WATCH_STORES
-from .exit_log import ExitLog, LoggedExit
+from .exit_log import EVERY, ExitLog, LoggedExit
 from .timeline import unstopped
 
 if TYPE_CHECKING:
@@ -49,8 +49,8 @@ def last_change(timeline: Timeline, until: Until) -> Any:
         return timeline.reverse_continue()
 
 
-def last_exit(timeline: Timeline, log: ExitLog, reasons: Collection[int] | None = None) -> LoggedExit | None:
-    """The last exit before now, for one of `reasons` if any are given. Raises ConfigError: another VM's log."""
+def last_exit(timeline: Timeline, log: ExitLog, reasons: Container[int] = EVERY) -> LoggedExit | None:
+    """The last exit before now, for one of `reasons`. Raises ConfigError: another VM's log."""
     if log.vm is not timeline.subject:
         raise ConfigError("the log of exits is of another VM")
     found = log.last_before(timeline.step, reasons)

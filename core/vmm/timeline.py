@@ -14,7 +14,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Final, Protocol, runtime_checkable
+from typing import Any, Final, Protocol, TypeVar, runtime_checkable
 
 from ..devices.console import ConsoleEnd
 from ..devices.virtio.block import VirtioBlock
@@ -25,6 +25,8 @@ from ..machine.board import Board
 from ..machine.inputs import Inputs
 from .snapshots import Snapshot, Snapshots
 from .snapshots import Subject as Saveable
+
+Found = TypeVar("Found")
 
 INTERVAL: Final = 0.03
 """Seconds of the host's CPU between checkpoints."""
@@ -142,6 +144,7 @@ class Timeline:
         self._interval = interval
         self._memory_limit = memory_limit
         self._snapshots = Snapshots(subject)
+        self._stone: Checkpoint | None = None    # one that only `ahead` wanted
         self._stride = FIRST_STRIDE
         self._since = 0.0           # CPU seconds from the last checkpoint behind us to here
         self._inputs = subject.inputs
@@ -257,6 +260,23 @@ class Timeline:
                 return self._go(step)
         return self._go(step)
 
+    def ahead(self, step: int, look: Callable[[], Found]) -> Found:
+        """What `look` finds at a step that lies ahead but is past already; when it returns we stand here again. Raises
+        ConfigError for a step that was not reached yet."""
+        if not self.step <= step <= self.end:
+            raise ConfigError(f"step {step:,} is not ahead of {self.step:,}, or not in the past")
+        known, before = len(self.checkpoints), self._stone
+        here = self._mark(is_wanted=True)
+        if here is not before:
+            self._stone = here if len(self.checkpoints) > known else None
+            if before is not None:
+                self._forget(before)
+        try:
+            self.goto(step)
+            return look()
+        finally:
+            self._restore(here)
+
     def _go(self, step: int) -> Any:
         """Run forwards to `step`."""
         while self.step < step:
@@ -309,9 +329,8 @@ class Timeline:
                 stones.append(low)
         self._restore(low)
         for stone in stones:
-            if stone is not low and stone in self.checkpoints:
-                self.checkpoints.remove(stone)
-                self._snapshots.forget(stone.snapshot)
+            if stone is not low:
+                self._forget(stone)
 
     def reverse_continue(self) -> Any:
         """Go back to where something that others set last stopped the guest before now: at a breakpoint, or before the
@@ -333,6 +352,12 @@ class Timeline:
             upper, reach = lower, reach * REACH_GROWTH
         self.goto(self.start)
         return None
+
+    def _forget(self, checkpoint: Checkpoint) -> None:
+        """Let go of a checkpoint, unless it has gone already, thinned out or with its future."""
+        if checkpoint in self.checkpoints:
+            self.checkpoints.remove(checkpoint)
+            self._snapshots.forget(checkpoint.snapshot)
 
     # --- another future
 

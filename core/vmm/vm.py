@@ -368,6 +368,8 @@ class Vm:
                 vcpu.technique.run(limit)
                 if hart.steps == fires and not is_due:
                     vcpu.exits[ExitReason.TIMER] += 1
+                    if vcpu.technique.observer is not None:
+                        vcpu.technique.observer.timed()
 
     def _nap(self, vcpu: Vcpu) -> int:
         """How many steps a vCPU will sleep from now on, left alone; NEVER for one that no timer wakes."""

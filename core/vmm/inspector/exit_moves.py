@@ -44,10 +44,9 @@ def next_exit(inspector: Inspector, reasons: Container[int] = ANY) -> Moves:
     """To the next exit, for one of `reasons` (as in ExitReason); one that has not happened yet is run to."""
     log = log_of(inspector)
     number = inspector.exit_number + (inspector.exit is not None)
-    while number < len(log):
-        if log[number].reason in reasons:
-            return (yield from goto_exit(inspector, number))
-        number += 1
+    known = log.find(number, reasons)
+    if known is not None:
+        return (yield from goto_exit(inspector, known))
     if inspector.timeline is not None and inspector.is_past:
         inspector.timeline.goto(inspector.end)
     inspector.place_again()
@@ -71,9 +70,9 @@ def previous_exit(inspector: Inspector, reasons: Container[int] = ANY) -> Moves:
     """To the exit before, for one of `reasons`."""
     yield
     log = log_of(inspector)
-    for number in range(inspector.exit_number - 1, -1, -1):
-        if log[number].reason in reasons:
-            return (yield from goto_exit(inspector, number))
+    known = log.find(inspector.exit_number - 1, reasons, backwards=True)
+    if known is not None:
+        return (yield from goto_exit(inspector, known))
     return inspector.stopped(EXIT, "no such exit before this")
 
 

@@ -234,6 +234,9 @@ class _Watcher:
         else:
             self._trace.commit()
 
+    def timed(self) -> None:
+        """The pending bit will tell."""
+
     def left(self) -> None:
         """Write what has come together."""
         self._track.flush(FRAME_BYTES)
