@@ -205,6 +205,16 @@ class Vm:
         """Whether the guest has powered off."""
         return self._power_off is not None
 
+    @property
+    def off_reason(self) -> str | None:
+        """Why the guest is off; None while it is not."""
+        return self._power_off
+
+    @property
+    def is_asleep(self) -> bool:
+        """Whether nothing but input can wake the guest."""
+        return self._wait() == NEVER
+
     # --- what the host stops it for
 
     @property
@@ -352,7 +362,7 @@ class Vm:
             if vcpu.is_waiting and can_wake(vcpu):
                 vcpu.is_waiting = vcpu.is_suspended = False
             elif vcpu.is_waiting or vcpu.is_stopped:
-                nap = min(self.network.wait(self.steps), *(self._nap(each) for each in self.vcpus))
+                nap = self._wait()
                 if nap >= self._quiet_steps and self.board.offer_input():
                     continue
                 if nap == NEVER:
@@ -370,6 +380,10 @@ class Vm:
                     vcpu.exits[ExitReason.TIMER] += 1
                     if vcpu.technique.observer is not None:
                         vcpu.technique.observer.timed()
+
+    def _wait(self) -> int:
+        """How many steps it will be until anything happens, left alone; NEVER where nothing will."""
+        return min(self.network.wait(self.steps), *(self._nap(each) for each in self.vcpus))
 
     def _nap(self, vcpu: Vcpu) -> int:
         """How many steps a vCPU will sleep from now on, left alone; NEVER for one that no timer wakes."""

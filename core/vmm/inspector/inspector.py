@@ -21,6 +21,7 @@ from ..exit_log import ExitLog
 from ..gdb.target import ASLEEP, BREAKPOINT, Halt, VmTarget
 from ..timeline import past_of
 from ..vcpu import Vcpu
+from ..views.rates import Rates
 from ..vm import Vm
 from .output import Output
 from .stops import KINDS, UNTIL_OF, Breakpoint, Watchpoint
@@ -218,11 +219,12 @@ class Inspector:
 
 
 class Inspection:
-    """All VMs under the glass, and which of them is looked at."""
+    """All VMs under the glass, and which of them is looked at. rates: how fast they run; who drives them notes it."""
 
     def __init__(self, inspectors: Sequence[Inspector]) -> None:
         self.inspectors = tuple(inspectors)
         self.current = 0
+        self.rates = Rates()
 
     @property
     def inspector(self) -> Inspector:
