@@ -26,6 +26,7 @@ from .commands.replay import replay
 from .commands.run import run
 from .commands.snapshot import app as snapshot
 from .commands.trace import trace
+from .commands.tui import tui
 
 EXIT_MISTAKE = 2
 EXIT_INTERRUPTED = 130
@@ -45,6 +46,7 @@ app = typer.Typer(
 )
 app.command("run")(run)
 app.command("compare")(compare)
+app.command("tui")(tui)
 app.command("machine")(machine)
 app.command("replay")(replay)
 app.add_typer(snapshot, name="snapshot")

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from ...errors import ConfigError
+from ...machine.device_tree import DEFAULT_TIMEBASE
 from ...machine.inputs import Parted
 from ...machine.loader import Image
 from ...machine.symbols import Symbols, symbols_of
@@ -46,6 +47,9 @@ class Inspector:
 
     name: what the user calls it. symbols: of its code. sources: folders in which its source files may lie. limit: the
     step at which a recording of it ends.
+    vcpu_index: which vCPU is looked at. exit: the number, in `log`, of the exit that it stands at, if a move led there:
+    the guest is then before the instruction that trapped. halt: why the last run ended. is_running: in the midst of a
+    move. moves, edits: how many moves were made, how often another future was begun.
     """
 
     def __init__(self, name: str, vm: Vm, *, symbols: Symbols | None = None, sources: Sequence[Path] = (),
@@ -68,6 +72,7 @@ class Inspector:
         self.halt: Halt | None = None
         self.is_running = False
         self.edits = 0
+        self.moves = 0
         self._breakpoints: tuple[Breakpoint, ...] = ()
         self._watchpoints: tuple[Watchpoint, ...] = ()
         self._slice = FIRST_SLICE
@@ -110,6 +115,16 @@ class Inspector:
         if self.log is None:
             return 0
         return self.exit if self.exit is not None else self.log.first_at(self.step)
+
+    @property
+    def idle_seconds(self) -> float:
+        """What the hart that slept least has slept, in seconds of the guest's time."""
+        ticks = min(hart.idle_steps for hart in self.vm.harts) // self.vm.steps_per_tick
+        return ticks / DEFAULT_TIMEBASE
+
+    def begin_move(self) -> None:
+        """A move is about to be made."""
+        self.moves += 1
 
     def _forked(self, step: int) -> None:
         """What lay ahead of `step` will not be."""

@@ -1,0 +1,103 @@
+"""The app: it holds the engine and the main screen, and passes on what is not a panel's own business."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import ClassVar
+
+from textual import on
+from textual.app import App, SystemCommand
+from textual.reactive import reactive
+from textual.screen import Screen
+
+from ...core.errors import HartvisorError
+from ...core.vmm.inspector import Inspection
+from .actions import Actions
+from .commands import COMMANDS, run_command
+from .engine import Engine
+from .messages import Frame, Rested, Told
+from .screens.main import MainScreen
+from .screens.prompt import Prompt
+
+
+class HartvisorApp(Actions, App[None]):
+    """The glass hypervisor.
+
+    engine: runs the guests, and looks at them. predicting: what comes next is hidden until the user has guessed.
+    keymap: the user's keys, by the ids in keys.py. has_tour: whether to begin with the guided tour.
+    """
+
+    TITLE = "hartvisor"
+    ENABLE_COMMAND_PALETTE = True
+    CSS: ClassVar[str] = """
+    Toast { max-width: 90; }
+    """
+
+    predicting: reactive[bool] = reactive(False)
+
+    def __init__(self, inspection: Inspection, *, keymap: Mapping[str, str] | None = None,
+                 has_tour: bool = False) -> None:
+        super().__init__()
+        self.inspection = inspection
+        self.engine = Engine(inspection, self.post_message)
+        self.main = MainScreen()
+        self._keys = dict(keymap or {})
+        self._has_tour = has_tour
+
+    def on_mount(self) -> None:
+        """Begin."""
+        self.set_keymap(self._keys)
+        self.push_screen(self.main)
+        self.engine.start()
+        if self._has_tour:
+            self.call_after_refresh(self.start_tour)
+
+    def on_unmount(self) -> None:
+        """The guests end with the screen."""
+        self.engine.stop()
+        self.inspection.close()
+
+    # --- what the engine says
+
+    @on(Frame)
+    def frame_came(self, event: Frame) -> None:
+        """Views are the main screen's."""
+        self.main.post_message(Frame(event.views, event.failures))
+
+    @on(Told)
+    def told(self, event: Told) -> None:
+        """A line for the user."""
+        severity = event.severity if event.severity in ("information", "warning", "error") else "information"
+        self.notify(event.text, severity=severity, markup=False)  # type: ignore[arg-type]
+
+    @on(Rested)
+    def rested(self, event: Rested) -> None:
+        """A VM stands: say so where it is for a reason that the user has not asked for."""
+        if event.halt is not None and event.halt.reason in ("ENDED", "GUEST_FAULT", "END", "PARTED", "REFUSED"):
+            name = self.inspection.inspectors[event.index].name
+            is_bad = event.halt.reason in ("GUEST_FAULT", "PARTED")
+            self.notify(f"{name}: {event.halt.detail}", severity="error" if is_bad else "information", markup=False,
+                        timeout=10)
+
+    def tell(self, text: str, severity: str = "information") -> None:
+        """A line for the user, from any thread."""
+        self.post_message(Told(text, severity))
+
+    # --- what the user types
+
+    @on(Prompt.Answered)
+    def prompt_answered(self, event: Prompt.Answered) -> None:
+        """Do what the line at the bottom says."""
+        try:
+            if event.purpose == "command":
+                run_command(self, event.text)
+            else:
+                self.answer(event.purpose, event.text)
+        except HartvisorError as error:
+            self.tell(str(error), "error")
+
+    def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
+        """The palette: Textual's own, and ours."""
+        yield from super().get_system_commands(screen)
+        for command in COMMANDS:
+            yield SystemCommand(command.usage, command.about, lambda command=command: self.start_command(command))

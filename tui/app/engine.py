@@ -1,0 +1,297 @@
+"""The thread in which guests run. It owns the inspection: what the UI wants done or seen goes to it in a queue, and
+what it saw comes back as frames.
+
+    UI thread                                  engine thread
+      do(action) ───────────────────────────>    action(inspection), which may be a move: driven slice by slice
+      look({panel: collector}) ─────────────>    collector(inspection) for each, at once, then at most every 50 ms
+      Frame, Rested, Told <─────────────────     posted as messages; no more frames until the last one is painted
+
+Between two slices, a hundredth of a second each, the queue is looked at; so a guest that runs flat out can be stopped.
+Guests asleep sleep in real time, up to MAX_NAP at once: a shell at its prompt costs nothing.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Generator, Mapping
+from typing import Any, Final
+
+from textual.message import Message
+
+from ...core.errors import HartvisorError
+from ...core.machine.board import CONSOLE
+from ...core.vmm.inspector import Inspection, Inspector, Moves
+from ...core.vmm.inspector.moves import go_on
+from .messages import Frame, Rested, Told
+
+Collector = Callable[[Inspection], Any]
+"""Makes a panel's view. Runs in the engine's thread."""
+
+Action = Callable[[Inspection], "Moves | None"]
+"""Does something with the inspection; a move that it returns is the current VM's, and is driven to its end."""
+
+FRAME_SECONDS: Final = 0.05
+"""Between two frames while guests run: 20 a second at most."""
+
+MAX_NAP: Final = 0.05
+
+
+class Cancelled(Exception):
+    """The move that is going on is no longer wanted."""
+
+
+class Engine:
+    """The thread. post: puts a message into the app's queue, from any thread."""
+
+    def __init__(self, inspection: Inspection, post: Callable[[Message], Any]) -> None:
+        self.inspection = inspection
+        self._post = post
+        self._requests: deque[Callable[[], None]] = deque()
+        self._has_news = threading.Event()
+        self._wants_pause = False
+        self._wanted: Mapping[str, Collector] = {}
+        self._moves: dict[Inspector, Generator[None, None, Any]] = {}
+        self._wakes: dict[Inspector, float] = {}
+        self._going: set[Inspector] = set()
+        self._sleepers: set[Inspector] = set()
+        self._is_busy = self._is_moving = self._is_going = False    # for those who wait, from other threads
+        self._is_painted = threading.Event()
+        self._is_painted.set()
+        self._is_stale = False
+        self._last_frame = 0.0
+        self._is_stopping = False
+        self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
+        for inspector in inspection.inspectors:
+            if inspector.timeline is not None:
+                inspector.timeline.poll = self._poll
+
+    # --- for the UI's thread
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End, and wait for that."""
+        self._is_stopping = True
+        self._has_news.set()
+        if self._thread.ident is not None:
+            self._thread.join()
+
+    def do(self, action: Action) -> None:
+        """Have something done. Errors of the user's come back as Told."""
+        self._put(lambda: self._do(action))
+
+    def look(self, wanted: Mapping[str, Collector]) -> None:
+        """From now on this is what the panels want to see."""
+        self._put(lambda: self._look(wanted))
+
+    def painted(self) -> None:
+        """The last frame is on the screen."""
+        self._is_painted.set()
+        if self._is_stale:
+            self._has_news.set()
+
+    def is_still(self, *, ignores_running: bool = True) -> bool:
+        """Whether nothing waits to be done or shown; but VMs that run on and on may be ignored."""
+        is_running = self._is_moving or (self._is_going and not ignores_running)
+        is_shown = self._is_painted.is_set() and not (self._is_stale and not self._is_going)
+        return not self._requests and not self._is_busy and not is_running and is_shown
+
+    def pause(self) -> None:
+        """Stop the VM looked at, on its way back in time too."""
+        self._wants_pause = True
+        self.do(self._pause)
+
+    def toggle(self) -> None:
+        """Let the VM looked at run on, or pause it if it moves."""
+        self._wants_pause = bool(self._moves)
+        self._put(self._toggle)
+
+    def go_all(self) -> None:
+        """Let all VMs run on."""
+        self._put(self._go_all)
+
+    def pause_all(self) -> None:
+        """Pause all VMs."""
+        self._wants_pause = True
+        self._put(self._halt_all)
+
+    def type_to(self, index: int, data: bytes) -> None:
+        """The user types to a VM's console; one that slept goes on."""
+        self._put(lambda: self._type(self.inspection.inspectors[index], data))
+
+    def _put(self, request: Callable[[], None]) -> None:
+        self._requests.append(request)
+        self._has_news.set()
+
+    # --- the thread
+
+    def _run(self) -> None:
+        while not self._is_stopping:
+            self._take_requests()
+            self._run_slices()
+            self._publish()
+            self._note()
+
+    def _note(self) -> None:
+        """For those who wait until all is still."""
+        self._is_moving = bool(self._moves.keys() - self._going)
+        self._is_going = bool(self._going)
+        self._is_busy = False
+
+    def _take_requests(self) -> None:
+        """What waits in the queue; and if there is nothing else to do, wait for it."""
+        patience = self._patience()
+        if not self._requests and patience != 0:
+            self._has_news.wait(patience)
+        self._is_busy = True
+        self._has_news.clear()
+        while self._requests and not self._is_stopping:
+            self._requests.popleft()()
+
+    def _patience(self) -> float | None:
+        """How long nothing will happen by itself, in seconds; None: for ever."""
+        now = time.monotonic()
+        waits = [max(0.0, self._wakes.get(inspector, 0.0) - now) for inspector in self._moves]
+        if self._is_stale:
+            is_painted = self._is_painted.is_set()
+            waits.append(max(0.0, self._last_frame + FRAME_SECONDS - now) if is_painted else FRAME_SECONDS)
+        return min(waits) if waits else None
+
+    def _do(self, action: Action) -> None:
+        inspector = self.inspection.inspector
+        self._is_stale = True
+        try:
+            move = action(self.inspection)
+        except HartvisorError as error:
+            self._post(Told(str(error), "error"))
+            return
+        if move is not None:
+            self._go(inspector, move)
+
+    def _go(self, inspector: Inspector, move: Moves, *, is_going: bool = False) -> None:
+        """Begin a move; the one that is under way ends where it is. is_going: it has no end of its own."""
+        self._drop(inspector)
+        inspector.begin_move()
+        self._moves[inspector] = move
+        self._sleepers.discard(inspector)
+        if is_going:
+            self._going.add(inspector)
+
+    def _look(self, wanted: Mapping[str, Collector]) -> None:
+        self._wanted = wanted
+        self._show()
+
+    def _pause(self, inspection: Inspection) -> None:
+        self._halt(inspection.inspector)
+
+    def _halt(self, inspector: Inspector) -> None:
+        self._wants_pause = False
+        self._sleepers.discard(inspector)
+        if inspector in self._moves:
+            self._drop(inspector)
+            self._rest(inspector, inspector.stopped("PAUSED", "paused"))
+
+    def _go_all(self) -> None:
+        for inspector in self.inspection.inspectors:
+            if inspector not in self._moves:
+                self._go(inspector, go_on(inspector), is_going=True)
+
+    def _halt_all(self) -> None:
+        for inspector in self.inspection.inspectors:
+            self._halt(inspector)
+
+    def _toggle(self) -> None:
+        inspector = self.inspection.inspector
+        if inspector in self._moves or inspector in self._sleepers:
+            self._halt(inspector)
+        else:
+            self._wants_pause = False
+            self._go(inspector, go_on(inspector), is_going=True)
+
+    def _drop(self, inspector: Inspector) -> None:
+        """Let a move go, wherever it is."""
+        move = self._moves.pop(inspector, None)
+        self._wakes.pop(inspector, None)
+        self._going.discard(inspector)
+        inspector.is_running = False
+        if move is not None:
+            move.close()
+
+    def _type(self, inspector: Inspector, data: bytes) -> None:
+        if inspector.vm.inputs.is_closed:
+            self._post(Told("this is a recording: nothing can be typed into it", "warning"))
+            return
+        inspector.vm.inputs.push(CONSOLE, data)
+        self._is_stale = True
+        if inspector in self._sleepers:
+            self._go(inspector, go_on(inspector), is_going=True)
+        self._wakes.pop(inspector, None)
+
+    # --- running
+
+    def _run_slices(self) -> None:
+        """One slice of every VM that is awake."""
+        for inspector, move in tuple(self._moves.items()):
+            if self._is_stopping:
+                return
+            if self._wakes.get(inspector, 0.0) > time.monotonic():
+                continue
+            inspector.is_running = True
+            self._is_stale = True
+            idle, began = inspector.idle_seconds, time.thread_time()
+            steps, exits = inspector.vm.active_steps, sum(inspector.vm.exits)
+            try:
+                next(move)
+            except StopIteration as done:
+                self._rest(inspector, done.value)
+            except HartvisorError as error:
+                self._post(Told(str(error), "error"))
+                self._rest(inspector, inspector.stopped("REFUSED", str(error)))
+            except Cancelled:
+                self._rest(inspector, inspector.stopped("PAUSED", "paused"))
+            self.inspection.rates.note(inspector, inspector.vm.active_steps - steps, sum(inspector.vm.exits) - exits,
+                                       time.thread_time() - began)
+            napped = inspector.idle_seconds - idle
+            if napped > 0:
+                self._wakes[inspector] = time.monotonic() + min(napped, MAX_NAP)
+
+    def _rest(self, inspector: Inspector, halt: Any) -> None:
+        self._drop(inspector)
+        if inspector.is_asleep:
+            self._sleepers.add(inspector)
+        index = self.inspection.inspectors.index(inspector)
+        self._show()
+        self._post(Rested(index, halt, index == self.inspection.current))
+
+    def _poll(self) -> None:
+        """Called by a timeline on its way, which may be long: whether the user has had enough. Raises Cancelled."""
+        if self._is_stopping or self._wants_pause:
+            raise Cancelled
+
+    # --- seeing
+
+    def _publish(self) -> None:
+        """Show what is new, if it is time to, and the last frame has been painted."""
+        is_time = time.monotonic() - self._last_frame >= FRAME_SECONDS
+        if self._is_stale and is_time and self._is_painted.is_set():
+            self._show()
+
+    def _show(self) -> None:
+        views: dict[str, Any] = {}
+        failures: dict[str, str] = {}
+        for name, collect in self._wanted.items():
+            try:
+                views[name] = collect(self.inspection)
+            except HartvisorError as error:
+                failures[name] = str(error)
+            except Exception as error:
+                failures[name] = f"this view failed ({type(error).__name__}: {error}); that is a bug of Hartvisor's"
+        self._is_stale = False
+        self._last_frame = time.monotonic()
+        self._is_painted.clear()
+        self._post(Frame(views, failures))
+

@@ -1,0 +1,75 @@
+"""The keys that work everywhere: one row each, with the id under which a user's keymap may give it another key."""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+from textual.binding import Binding
+
+
+class Key(NamedTuple):
+    """A key. id: what a keymap calls it. action: Textual's. label: in the footer, "" for none there. about: in the
+    help."""
+
+    id: str
+    key: str
+    action: str
+    label: str
+    about: str
+
+
+MOVES: Final = (
+    Key("step", "s", "move('step')", "Step", "one step: an instruction, or a trap that the guest takes"),
+    Key("over", "n", "move('over')", "Over", "a step, but a call as one"),
+    Key("finish", "f", "move('finish')", "Finish", "to where this function was called from"),
+    Key("continue", "c", "go_on", "Continue", "run on, or pause what runs"),
+    Key("reverse-step", "S", "move('reverse_step')", "", "back over one step"),
+    Key("reverse-over", "N", "move('reverse_over')", "", "back, a call as one"),
+    Key("reverse-finish", "F", "move('reverse_finish')", "", "back to this function's call"),
+    Key("reverse-continue", "C", "move('reverse_go_on')", "", "back to what last stopped it, or would have"),
+    Key("next-exit", "e", "move('next_exit')", "Exit", "to the next exit"),
+    Key("previous-exit", "E", "move('previous_exit')", "", "to the exit before"),
+    Key("translation-exit", "t", "move('next_translation')", "Miss",
+        "to the next translation exit: a shadow miss or a G-stage miss"),
+    Key("micro-step", "u", "micro_step", "", "at an exit: the next stage of the hypervisor's handling"),
+    Key("pause", "escape", "pause", "", "pause; on the way back in time, too"),
+)
+
+TOOLS: Final = (
+    Key("breakpoint", "b", "breakpoint", "", "a breakpoint at the cursor (in code, else at pc): set, or take away"),
+    Key("watchpoint", "w", "watchpoint", "", "a watchpoint on what the cursor is on: memory, register, CSR, entry"),
+    Key("writer", "r", "writer", "", "back to the last writer of what the cursor is on"),
+    Key("goto", "g", "ask('goto')", "Goto", "to an address, a symbol, a step (`#123`), or an exit (`!45`)"),
+    Key("search", "slash", "ask('search')", "", "search in the panel"),
+    Key("snapshot", "p", "snapshot", "", "take a snapshot"),
+    Key("assemble", "x", "ask('assemble')", "", "assemble one instruction and run it here"),
+    Key("command", "colon", "ask('command')", "", "a command; `:help` lists them"),
+    Key("next-vm", "tab", "next_vm(1)", "", "the next VM"),
+    Key("previous-vm", "shift+tab", "next_vm(-1)", "", "the VM before"),
+)
+
+VIEWS: Final = (
+    Key("zoom", "z", "zoom", "Zoom", "the panel over the whole screen, and back"),
+    Key("previous-tab", "left_square_bracket", "tab(-1)", "", "the panel's tab before"),
+    Key("next-tab", "right_square_bracket", "tab(1)", "", "the panel's next tab"),
+    Key("help", "question_mark", "help", "Help", "help for the panel, and all keys"),
+    Key("quit", "q", "quit", "Quit", "leave"),
+    Key("suspend", "ctrl+z", "suspend_process", "", "to the shell; `fg` comes back"),
+)
+
+NAMES: Final = {"slash": "/", "colon": ":", "left_square_bracket": "[", "right_square_bracket": "]", "minus": "-",
+                "question_mark": "?"}
+"""Textual's names of keys, as they are printed."""
+
+
+def bindings(keys: tuple[Key, ...]) -> list[Binding]:
+    """As Textual has them."""
+    return [Binding(key.key, key.action, key.label or key.about, id=key.id, show=bool(key.label),
+                    key_display=NAMES.get(key.key)) for key in keys]
+
+
+def panel_bindings(panels: list[tuple[str, str, str]]) -> list[Binding]:
+    """One for each panel: (ID, key, title)."""
+    names = {shown: name for name, shown in NAMES.items()}
+    return [Binding(names.get(key, key), f"panel('{panel}')", title, id=f"panel-{panel}", show=False)
+            for panel, key, title in panels]

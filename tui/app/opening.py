@@ -1,0 +1,96 @@
+"""What `hartvisor tui` opens: images, a recording, snapshots; each becomes a VM under the glass."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ...core.devices.console import discard
+from ...core.devices.virtio.device import VirtioDevice
+from ...core.errors import ImageError, OptionError
+from ...core.machine.boot import read_files
+from ...core.machine.loader import load_image
+from ...core.machine.symbols import Symbols
+from ...core.vmm.inspector import Inspection, Inspector
+from ...core.vmm.recording import MAGIC, Replay, read_recording
+from ...core.vmm.store import Store
+from ...core.vmm.vm import Vm
+from ..options import find_image, make_config, parse_guest_isa
+
+SOURCES = (Path(__file__).parents[2],)
+"""Where our own guests' source files lie: in the repository, and not beside an installed package."""
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What the command line asks for. names: images, a recording, or snapshots. techniques: one for all, or one each.
+    The rest is as the options of `hartvisor run` have it; devices are the first VM's."""
+
+    names: tuple[str, ...]
+    techniques: tuple[str, ...] = ()
+    memory: str = "128M"
+    append: str | None = None
+    smp: int = 1
+    initrd: tuple[Path, ...] = ()
+    policy: str = "cached"
+    tlb: str = "precise"
+    isa: str | None = None
+    store: Path = field(default_factory=Path)
+    symbols: Symbols | None = None
+
+
+def open_all(wish: Wish, devices: Sequence[VirtioDevice] = ()) -> Inspection:
+    """Every VM that is wished for. Raises ImageError, ConfigError or OptionError."""
+    count = len(wish.names)
+    if len(wish.techniques) not in (0, 1, count):
+        raise OptionError(f"--technique: given {len(wish.techniques)} times for {count} VMs; give it once for all, or "
+                          "once for each")
+    seen: Counter[str] = Counter()
+    inspectors = []
+    for index, name in enumerate(wish.names):
+        technique = wish.techniques[index % len(wish.techniques)] if wish.techniques else None
+        seen[name] += 1
+        title = Path(name).stem if seen[name] == 1 else f"{Path(name).stem} {seen[name]}"
+        inspectors.append(_open(wish, name, title, technique, devices if index == 0 else ()))
+    return Inspection(inspectors)
+
+
+def _open(wish: Wish, name: str, title: str, technique: str | None, devices: Sequence[VirtioDevice]) -> Inspector:
+    if _is_recording(name):
+        return _replay(wish, name, title, technique)
+    try:
+        path, info = find_image(name)
+    except ImageError:
+        if wish.store.is_file():
+            store = Store(wish.store, is_made=False)
+            try:
+                if name in {kept.name for kept in store.list()}:
+                    vm, _ = store.restore(name, discard, technique)
+                    return Inspector(title, vm, symbols=wish.symbols, sources=SOURCES)
+            finally:
+                store.close()
+        raise
+    image = load_image(path)
+    chosen = technique or "deprivileged"
+    bootargs = wish.append if wish.append is not None else info.append if info is not None else ""
+    ramdisk = wish.initrd or (info.initrd if info is not None else ())
+    config = make_config(wish.memory, technique=chosen, append=bootargs, policy=wish.policy, tlb=wish.tlb,
+                         isa=parse_guest_isa(wish.isa, [chosen]), vcpus=wish.smp, initrd=read_files(ramdisk))
+    return Inspector(title, Vm(config, image, discard, devices), symbols=wish.symbols, sources=SOURCES)
+
+
+def _is_recording(name: str) -> bool:
+    """Whether it is a file that begins as recordings do."""
+    try:
+        with Path(name).open("rb") as file:
+            return file.read(len(MAGIC)) == MAGIC
+    except OSError:
+        return False
+
+
+def _replay(wish: Wish, name: str, title: str, technique: str | None) -> Inspector:
+    recording = read_recording(Path(name))
+    again = Replay(recording, discard, technique)
+    return Inspector(title, again.vm, symbols=wish.symbols, sources=SOURCES, limit=recording.length)

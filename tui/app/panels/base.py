@@ -1,0 +1,143 @@
+"""What every panel is: something to look at, a way to paint what was seen, keys of its own, and a place under its
+cursor."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, cast
+
+from textual.message import Message
+from textual.reactive import reactive
+from textual.widget import Widget
+
+from ....core.vmm.inspector import Inspection
+from ..engine import Action, Collector
+
+if TYPE_CHECKING:
+    from ..app import HartvisorApp
+
+
+@dataclass(frozen=True)
+class Place:
+    """What the cursor is on, for keys that work anywhere. kind: "gva", "gpa", "gpr", "csr" or "pte" (a GPA that holds
+    one). number: the address, or the register's. size: bytes. name: as people call it."""
+
+    kind: str
+    number: int
+    size: int = 8
+    name: str = ""
+
+
+class Panel(Widget, can_focus=False):
+    """One of the numbered panels. It is handed views, and asks for others by what its `collector` says.
+
+    tab: which of its TABS is shown. is_shown: whether it is on the screen.
+    """
+
+    DEFAULT_CSS = """
+    Panel {
+        border: round $border-blurred;
+        border-title-color: $text-muted;
+        border-subtitle-color: $text-muted;
+        padding: 0 1;
+        &:focus-within {
+            border: heavy $accent;
+            border-title-color: $accent;
+            border-title-style: bold;
+        }
+    }
+    """
+    ID: ClassVar[str] = ""
+    KEY: ClassVar[str] = ""
+    TITLE: ClassVar[str] = ""
+    TABS: ClassVar[tuple[str, ...]] = ()
+    HELP: ClassVar[str] = ""
+
+    tab: reactive[int] = reactive(0)
+
+    @dataclass
+    class Stale(Message):
+        """The panel wants to be looked at anew."""
+
+        panel: Panel
+
+    def __init__(self) -> None:
+        super().__init__(id=self.ID)
+        self.is_shown = False
+        self.view: Any = None
+
+    def on_mount(self) -> None:
+        """Its name."""
+        self.retitle()
+
+    # --- to be filled in
+
+    def collector(self) -> Collector:
+        """What makes its view, in the engine's thread: a partial of a function in core.vmm.views."""
+        raise NotImplementedError
+
+    def show(self, view: Any) -> None:
+        """Paint what was seen."""
+        raise NotImplementedError
+
+    def at_cursor(self) -> Place | None:
+        """What the cursor is on, None if it is nothing that has a place."""
+        return None
+
+    def search(self, text: str) -> None:
+        """Find the next of what the user typed behind `/`."""
+        self.app.notify(f"{self.TITLE.lower()} has nothing to search", severity="warning")
+
+    def goto(self, address: int) -> bool:
+        """Show a guest virtual address; False if this panel shows none."""
+        return False
+
+    # --- for those that fill it in
+
+    @property
+    def glass(self) -> HartvisorApp:
+        """The app."""
+        return cast("HartvisorApp", self.app)
+
+    def refresh_view(self) -> None:
+        """Ask for a view by what `collector` says now."""
+        self.post_message(self.Stale(self))
+
+    def act(self, action: Action) -> None:
+        """Have something done with the inspection; if it is a move, it is driven."""
+        self.glass.engine.do(action)
+
+    def act_quietly(self, action: Callable[[Inspection], object]) -> None:
+        """Have something done that is no move, whatever it returns."""
+
+        def quiet(inspection: Inspection) -> None:
+            action(inspection)
+
+        self.act(quiet)
+
+    def receive(self, view: Any) -> None:
+        """A view has come."""
+        self.view = view
+        self.show(view)
+
+    def fail(self, reason: str) -> None:
+        """There is no view, for this reason."""
+        self.border_subtitle = reason
+
+    def turn_tab(self, by: int) -> None:
+        """The next tab, or the one before."""
+        if self.TABS:
+            self.tab = (self.tab + by) % len(self.TABS)
+
+    def watch_tab(self) -> None:
+        """Another tab, another view."""
+        self.retitle()
+        if self.is_mounted:
+            self.refresh_view()
+
+    def retitle(self) -> None:
+        """The title: key, name, tabs."""
+        tabs = " · ".join(f"[b]{name}[/b]" if index == self.tab else f"[dim]{name}[/dim]"
+                          for index, name in enumerate(self.TABS))
+        self.border_title = f"[b]{self.KEY}[/b] {self.TITLE}" + (f"  {tabs}" if tabs else "")

@@ -1,0 +1,203 @@
+"""The main screen: a status line, the panels where the layout puts them, the prompt, the keys."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, Final, cast
+
+from textual import events, on
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.containers import Container
+from textual.screen import Screen
+from textual.widgets import Footer, Static
+
+from ..engine import Collector
+from ..keys import MOVES, TOOLS, VIEWS, bindings, panel_bindings
+from ..layout import LEAST_HEIGHT, LEAST_WIDTH, arrange
+from ..messages import Frame
+from ..panels import PANELS
+from ..panels.base import Panel
+from ..widgets.status import StatusLine
+from .prompt import Prompt
+
+if TYPE_CHECKING:
+    from ..app import HartvisorApp
+
+
+FIRST: Final = ("lab", "code", "registers", "walk", "vms", "card")
+"""The panels that are up at the start, by rising right to a slot; the last has the keyboard."""
+
+
+class Board(Container):
+    """The area that panels share; the screen says where each lies."""
+
+    DEFAULT_CSS = """
+    Board {
+        height: 1fr;
+        & > Panel { position: absolute; display: none; }
+    }
+    """
+
+
+class MainScreen(Screen[None]):
+    """All panels are here all the time; those that are not shown are not looked at."""
+
+    DEFAULT_CSS = """
+    MainScreen {
+        & > #too-small { display: none; width: 1fr; height: 1fr; content-align: center middle; text-align: center; }
+        &.-too-small > * { display: none; }
+        &.-too-small > #too-small { display: block; }
+    }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        *bindings(MOVES), *bindings(TOOLS), *bindings(VIEWS),
+        *panel_bindings([(panel.ID, panel.KEY, panel.TITLE) for panel in PANELS]),
+    ]
+    AUTO_FOCUS = None
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.panels = {panel.ID: panel() for panel in PANELS}
+        self._chosen: list[str] = [name for name in FIRST if name in self.panels]
+        self._zoomed: str | None = None
+
+    @property
+    def glass(self) -> HartvisorApp:
+        """The app."""
+        return cast("HartvisorApp", self.app)
+
+    def compose(self) -> ComposeResult:
+        """Top to bottom."""
+        yield StatusLine()
+        with Board():
+            yield from self.panels.values()
+        yield Prompt()
+        yield Footer(show_command_palette=False, compact=True)
+        yield Static(id="too-small", markup=False)
+
+    # --- layout
+
+    def on_mount(self) -> None:
+        """The first look."""
+        self.call_after_refresh(self._start)
+
+    def _start(self) -> None:
+        self.lay_out()
+        self.focus_panel(self._chosen[-1])
+
+    def on_resize(self, event: events.Resize) -> None:
+        """The terminal has another size."""
+        width, height = event.size
+        is_too_small = width < LEAST_WIDTH or height < LEAST_HEIGHT
+        self.set_class(is_too_small, "-too-small")
+        self.query_one("#too-small", Static).update(
+            f"Hartvisor needs {LEAST_WIDTH} by {LEAST_HEIGHT} cells;\nthis terminal has {width} by {height}.\nq quits.")
+        self.call_after_refresh(self.lay_out)
+
+    def lay_out(self) -> None:
+        """Put each panel where it belongs, and look at those that are shown."""
+        size = self.query_one(Board).size
+        if not size.width or not size.height:
+            return
+        boxes = arrange(size.width, size.height, self._chosen, self._zoomed)
+        for name, panel in self.panels.items():
+            box = boxes.get(name)
+            panel.is_shown = box is not None
+            panel.display = box is not None
+            if box is not None:
+                panel.styles.offset = (box.x, box.y)
+                panel.styles.width, panel.styles.height = box.width, box.height
+        self.look()
+
+    def focus_panel(self, name: str) -> None:
+        """Bring a panel up, and the keyboard to it."""
+        self._choose(name)
+        if self._zoomed is not None:
+            self._zoomed = name
+        self.lay_out()
+        self.call_after_refresh(self._focus_inside, name)
+
+    def _choose(self, name: str) -> None:
+        self._chosen = [each for each in self._chosen if each != name] + [name]
+
+    def _focus_inside(self, name: str) -> None:
+        panel = self.panels[name]
+        inner = next((each for each in panel.query("*") if each.can_focus and each.display), None)
+        if panel.can_focus or inner is not None:
+            self.set_focus(inner if inner is not None else panel)
+
+    @property
+    def focused_panel(self) -> Panel:
+        """The panel that the keyboard is in, or was last."""
+        focused = self.focused
+        if focused is not None:
+            for each in focused.ancestors_with_self:
+                if isinstance(each, Panel):
+                    return each
+        return self.panels[self._chosen[-1]]
+
+    def on_descendant_focus(self, event: events.DescendantFocus) -> None:
+        """A click brought the keyboard to another panel."""
+        name = self.focused_panel.ID
+        if self._chosen[-1] != name and self.panels[name].is_shown:
+            self._choose(name)
+
+    def action_panel(self, name: str) -> None:
+        """A digit."""
+        self.focus_panel(name)
+
+    def action_zoom(self) -> None:
+        """One panel, or all."""
+        self._zoomed = None if self._zoomed is not None else self.focused_panel.ID
+        self.lay_out()
+
+    def action_tab(self, by: int) -> None:
+        """[ and ]."""
+        self.focused_panel.turn_tab(by)
+
+    # --- looking
+
+    def look(self) -> None:
+        """Tell the engine what the panels that are shown want to see."""
+        wanted: dict[str, Collector] = {
+            name: panel.collector() for name, panel in self.panels.items() if panel.is_shown}
+        wanted["status"] = self.query_one(StatusLine).collector
+        self.glass.engine.look(wanted)
+
+    @on(Panel.Stale)
+    def panel_stale(self, event: Panel.Stale) -> None:
+        """A panel wants to see something else."""
+        event.stop()
+        if event.panel.is_shown:
+            self.look()
+
+    @on(Frame)
+    def frame_came(self, event: Frame) -> None:
+        """Hand out the views."""
+        event.stop()
+        self.receive(event.views, event.failures)
+        self.call_after_refresh(self.glass.engine.painted)
+
+    def receive(self, views: Mapping[str, Any], failures: Mapping[str, str]) -> None:
+        """Each panel gets its own."""
+        for name, view in views.items():
+            if name == "status":
+                self.query_one(StatusLine).show(view)
+            elif self.panels[name].is_shown:
+                self.panels[name].receive(view)
+        for name, reason in failures.items():
+            if name in self.panels:
+                self.panels[name].fail(reason)
+
+    # --- asking
+
+    def ask(self, purpose: str, words: list[str], text: str = "") -> None:
+        """Open the prompt."""
+        self.query_one(Prompt).ask(purpose, words, text)
+
+    @on(Prompt.Closed)
+    @on(Prompt.Answered)
+    def prompt_done(self) -> None:
+        """Back to the panel."""
+        self._focus_inside(self._chosen[-1])

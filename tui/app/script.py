@@ -1,0 +1,119 @@
+"""The app without a terminal, driven by a script: for pictures in documents, and for tests.
+
+    press e e 3             keys, by Textual's names, one after the other; each waits until all is still
+    type ls                 text, then Enter, into what has the keyboard
+    command until sfence    as behind `:`
+    wait                    until every VM that moves has come to rest, or sleeps
+    size 80x24              another size of the screen
+    theme textual-light
+    screenshot FILE.svg     a picture of now
+    # a comment
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from ...core.errors import OptionError
+from .app import HartvisorApp
+from .commands import run_command
+
+SIZE: Final = re.compile(r"(\d{2,3})x(\d{2,3})")
+PATIENCE: Final = 60.0
+"""Seconds that a `wait` waits; a guest that runs for ever is then looked at as it is."""
+
+VERBS: Final = ("press", "type", "command", "wait", "size", "theme", "screenshot")
+
+
+class Line(NamedTuple):
+    """One line of a script. number: of the line, from 1."""
+
+    number: int
+    verb: str
+    rest: str
+
+
+def parse_size(text: str, what: str) -> tuple[int, int]:
+    """Columns and rows in "80x24". Raises OptionError."""
+    match = SIZE.fullmatch(text.strip())
+    if match is None:
+        raise OptionError(f"{what} {text}: columns and rows are needed, such as 80x24")
+    return int(match[1]), int(match[2])
+
+
+def read_script(path: Path) -> list[Line]:
+    """The lines of a script. Raises OptionError, which names the line."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise OptionError(f"--script {path}: {getattr(error, 'strerror', None) or 'no text file'}") from None
+    lines = []
+    for number, line in enumerate(text.splitlines(), 1):
+        verb, _, rest = line.strip().partition(" ")
+        if not verb or verb.startswith("#"):
+            continue
+        if verb not in VERBS:
+            raise OptionError(f"{path}:{number}: {verb}: a line begins with {', '.join(VERBS)}")
+        if verb == "size":
+            parse_size(rest, f"{path}:{number}: size")
+        lines.append(Line(number, verb, rest.strip()))
+    return lines
+
+
+async def play(app: HartvisorApp, lines: Sequence[Line], size: tuple[int, int], screenshot: Path | None = None) -> None:
+    """Play a script, and take a picture at its end. Raises OptionError where a picture cannot be written."""
+    async with app.run_test(size=size, notifications=True) as pilot:
+        await settle(app, pilot)
+        for line in lines:
+            await _do(app, pilot, line)
+            await settle(app, pilot)
+        if screenshot is not None:
+            save_screenshot(app, screenshot)
+    if app.return_value is None and app._exception is not None:
+        raise app._exception
+
+
+async def _do(app: HartvisorApp, pilot: Any, line: Line) -> None:
+    if line.verb == "press":
+        for key in line.rest.split():
+            await pilot.press(key)
+            await settle(app, pilot)
+    elif line.verb == "type":
+        for letter in line.rest:
+            await pilot.press("space" if letter == " " else letter)
+        await pilot.press("enter")
+    elif line.verb == "command":
+        run_command(app, line.rest)
+    elif line.verb == "wait":
+        await settle(app, pilot, is_patient=True)
+    elif line.verb == "size":
+        await pilot.resize_terminal(*parse_size(line.rest, "size"))
+    elif line.verb == "theme":
+        run_command(app, f"theme {line.rest}")
+    else:
+        save_screenshot(app, Path(line.rest))
+
+
+async def settle(app: HartvisorApp, pilot: Any, *, is_patient: bool = False) -> None:
+    """Wait until the engine has nothing more to do, and all is on the screen. is_patient: also for VMs that run."""
+    deadline = asyncio.get_running_loop().time() + PATIENCE
+    while asyncio.get_running_loop().time() < deadline:
+        await pilot.pause()
+        if app.engine.is_still(ignores_running=not is_patient):
+            await pilot.pause()
+            return
+        await asyncio.sleep(0.005)
+
+
+def save_screenshot(app: HartvisorApp, path: Path) -> None:
+    """A picture of the screen, as SVG. Raises OptionError where it cannot be written."""
+    try:
+        path.write_text(app.export_screenshot(title="hartvisor"), encoding="utf-8")
+    except OSError as error:
+        raise OptionError(f"{path}: {error.strerror}") from None
+
+

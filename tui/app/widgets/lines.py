@@ -1,0 +1,204 @@
+"""A list of styled lines that scrolls, with a cursor if it is wanted; of the lines only those in sight are rendered."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from textual import events
+from textual.binding import Binding, BindingType
+from textual.content import Content
+from textual.geometry import Region, Size
+from textual.message import Message
+from textual.reactive import reactive
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
+from textual.visual import Visual
+
+
+class LinesView(ScrollView, can_focus=True):
+    """Lines of Content, one screen row each; what is too long is cut off at the right edge.
+
+    cursor: the index of the line under the cursor. has_cursor: whether there is one, else the arrows scroll.
+    """
+
+    DEFAULT_CSS = """
+    LinesView {
+        height: 1fr;
+        overflow-x: hidden;
+        scrollbar-size-vertical: 1;
+        text-wrap: nowrap;
+        & > .lines--cursor { background: $primary 25%; }
+        &:focus > .lines--cursor { background: $primary 50%; text-style: bold; }
+    }
+    """
+    COMPONENT_CLASSES: ClassVar[set[str]] = {"lines--cursor"}
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("up", "move(-1)", "Up", show=False),
+        Binding("down", "move(1)", "Down", show=False),
+        Binding("pageup", "page(-1)", "Page up", show=False),
+        Binding("pagedown", "page(1)", "Page down", show=False),
+        Binding("home", "edge(False)", "First", show=False),
+        Binding("end", "edge(True)", "Last", show=False),
+        Binding("enter", "choose", "Choose", show=False),
+    ]
+
+    cursor: reactive[int] = reactive(0)
+
+    @dataclass
+    class Chosen(Message):
+        """Enter, or a click on the line that has the cursor already."""
+
+        lines: LinesView
+        index: int
+
+        @property
+        def control(self) -> LinesView:
+            """Whose."""
+            return self.lines
+
+    @dataclass
+    class Moved(Message):
+        """The cursor is on another line, because the user put it there."""
+
+        lines: LinesView
+        index: int
+
+        @property
+        def control(self) -> LinesView:
+            """Whose."""
+            return self.lines
+
+    def __init__(self, *, has_cursor: bool = True, id: str | None = None, classes: str | None = None) -> None:
+        super().__init__(id=id, classes=classes)
+        self.has_cursor = has_cursor
+        self._lines: tuple[Content, ...] = ()
+        self._strips: dict[int, Strip] = {}
+
+    # --- contents
+
+    @property
+    def lines(self) -> tuple[Content, ...]:
+        """What is shown."""
+        return self._lines
+
+    def set_lines(self, lines: Sequence[Content], *, cursor: int | None = None) -> None:
+        """Show these. cursor: put it there, and in sight."""
+        new = tuple(lines)
+        is_same_length = len(new) == len(self._lines)
+        if new != self._lines:
+            self._lines = new
+            self._strips.clear()
+            self.virtual_size = Size(self.size.width, len(new))
+            self.refresh(layout=not is_same_length)
+        target = self.cursor if cursor is None else cursor
+        self.set_reactive(LinesView.cursor, max(0, min(target, len(new) - 1)))
+        if cursor is not None:
+            self.show_line(self.cursor)
+            self.refresh()
+
+    def show_line(self, index: int) -> None:
+        """Scroll so that a line is in sight, with some around it."""
+        if self.size.height:
+            self.scroll_to_region(Region(0, max(0, index), 1, 1), animate=False, force=True)
+
+    @property
+    def plain(self) -> str:
+        """The text, for tests and screen readers."""
+        return "\n".join(line.plain for line in self._lines)
+
+    # --- painting
+
+    def render_line(self, y: int) -> Strip:
+        """The row `y` of what is in sight."""
+        index = self.scroll_offset.y + y
+        width = self.size.width
+        if index >= len(self._lines):
+            return Strip.blank(width, self.rich_style)
+        is_here = self.has_cursor and index == self.cursor
+        key = -1 - index if is_here else index
+        strip = self._strips.get(key)
+        if strip is None:
+            strip = self._strips[key] = self._paint(self._lines[index], is_here, width)
+        return strip
+
+    def _paint(self, line: Content, is_here: bool, width: int) -> Strip:
+        style = self.get_visual_style("lines--cursor") if is_here else self.visual_style
+        strips = Visual.to_strips(self, line, max(width, line.cell_length + 1), 1, style)
+        base = style.rich_style
+        strip = strips[0] if strips else Strip.blank(width, base)
+        return strip.crop_extend(0, width, base).apply_offsets(0, 0)
+
+    def notify_style_update(self) -> None:
+        """The theme has changed, or the focus."""
+        self._strips.clear()
+        super().notify_style_update()
+
+    def on_resize(self, event: events.Resize) -> None:
+        """Lines are cut elsewhere."""
+        self._strips.clear()
+        self.virtual_size = Size(event.size.width, len(self._lines))
+
+    def on_focus(self) -> None:
+        """The cursor looks otherwise."""
+        self._strips.clear()
+
+    def on_blur(self) -> None:
+        """The cursor looks otherwise."""
+        self._strips.clear()
+
+    # --- the cursor
+
+    def watch_cursor(self, old: int, new: int) -> None:
+        """It moved."""
+        for index in (old, new):
+            self.refresh_line_at(index)
+        if self.has_cursor:
+            self.show_line(new)
+
+    def refresh_line_at(self, index: int) -> None:
+        """Paint one line again."""
+        self.refresh(Region(0, index - self.scroll_offset.y, self.size.width, 1))
+
+    def validate_cursor(self, cursor: int) -> int:
+        """Within the lines."""
+        return max(0, min(cursor, len(self._lines) - 1))
+
+    def _go(self, cursor: int) -> None:
+        before = self.cursor
+        self.cursor = cursor
+        if self.cursor != before:
+            self.post_message(self.Moved(self, self.cursor))
+
+    def action_move(self, lines: int) -> None:
+        """Up or down."""
+        if self.has_cursor:
+            self._go(self.cursor + lines)
+        else:
+            self.scroll_relative(y=lines, animate=False)
+
+    def action_page(self, pages: int) -> None:
+        """A screen up or down."""
+        self.action_move(pages * max(1, self.size.height - 1))
+
+    def action_edge(self, is_last: bool) -> None:
+        """The first line or the last."""
+        if self.has_cursor:
+            self._go(len(self._lines) - 1 if is_last else 0)
+        else:
+            self.scroll_to(y=self.max_scroll_y if is_last else 0, animate=False)
+
+    def action_choose(self) -> None:
+        """Enter."""
+        if self._lines and self.has_cursor:
+            self.post_message(self.Chosen(self, self.cursor))
+
+    def on_click(self, event: events.Click) -> None:
+        """The cursor goes there; a second click chooses."""
+        index = self.scroll_offset.y + event.y
+        if not self.has_cursor or index >= len(self._lines):
+            return
+        if index == self.cursor and event.chain == 2:
+            self.action_choose()
+        self._go(index)

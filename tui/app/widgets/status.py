@@ -1,0 +1,61 @@
+"""The line at the top: which VM, where in time, in which mode, and why it stands."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from textual.content import Content
+from textual.widgets import Static
+
+from ....core.vmm.inspector import Inspection
+from ....core.vmm.views.standing import Standing
+from ....core.vmm.views.status import StatusView, view_status
+
+MARKS: Final = {
+    Standing.RUNNING: ("▶ running", "$success bold"),
+    Standing.PAUSED: ("‖ paused", "$warning bold"),
+    Standing.ASLEEP: ("z asleep", "$text-secondary bold"),
+    Standing.OFF: ("■ off", "$text-muted bold"),
+    Standing.CRASHED: ("✖ crashed", "$error bold"),
+}
+"""A sign and a word for each, so that colour says nothing alone."""
+
+
+def status_line(view: StatusView) -> Content:
+    """What is read first, first: a narrow terminal cuts off the rest."""
+    vm = view.vm
+    parts: list[str | tuple[str, str] | Content] = [(vm.name, "bold $accent")]
+    if len(view.vms) > 1:
+        parts.append((f" {view.current + 1}/{len(view.vms)}", "$text-muted"))
+    parts += [" ", (vm.technique, "$text-secondary"), "  ", MARKS[vm.standing], "  ",
+              (("exit " if vm.is_at_exit else "") + vm.position, "bold"), "  ", vm.mode_text]
+    if vm.n_vcpus > 1:
+        parts.append(f" vCPU {vm.vcpu}/{vm.n_vcpus}")
+    if vm.is_past:
+        parts.append((f"  ↶ {vm.behind:,} steps back", "$warning"))
+    if not vm.has_past:
+        parts.append(("  no way back", "$text-muted"))
+    if vm.standing is Standing.RUNNING:
+        parts.append((f"  {vm.mips:.1f} MIPS  {vm.exits_per_second:,.0f} exits/s", "$text-muted"))
+    elif vm.why:
+        parts.append((f"  {vm.why}", "$error" if vm.standing is Standing.CRASHED else "$text-muted"))
+    return Content.assemble(*parts)
+
+
+class StatusLine(Static):
+    """One line."""
+
+    DEFAULT_CSS = """
+    StatusLine {
+        height: 1; background: $panel; color: $foreground; padding: 0 1;
+        text-wrap: nowrap; text-overflow: ellipsis;
+    }
+    """
+
+    def collector(self, inspection: Inspection) -> StatusView:
+        """What it shows."""
+        return view_status(inspection)
+
+    def show(self, view: StatusView) -> None:
+        """Paint it."""
+        self.update(status_line(view))

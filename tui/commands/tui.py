@@ -1,0 +1,134 @@
+"""`hartvisor tui`: the glass hypervisor, on a terminal, in a browser, or in a picture."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ...core.errors import OptionError
+from ...core.machine.symbols import read_symbols_file
+from ..devices import DriveOption, NetdevOption, open_devices
+from ..observing import SymbolsOption
+from ..parameters import (
+    AppendOption,
+    InitrdOption,
+    IsaOption,
+    MemoryOption,
+    PolicyName,
+    PolicyOption,
+    SmpOption,
+    StoreOption,
+    TechniqueName,
+    TlbName,
+    TlbOption,
+    store_path,
+)
+from ..small_devices import DeviceOption
+
+DEMO = "kernel"
+LOOPBACK = "127.0.0.1"
+PICTURE_SIZE = "120x40"
+
+
+def tui(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[IMAGE...|RECORDING|SNAPSHOT]", help="What to look at; several are several VMs.")
+    ] = None,
+    technique: Annotated[
+        list[TechniqueName] | None,
+        typer.Option("--technique", help="How the guest is virtualized: once for all VMs, or once for each.")
+    ] = None,
+    memory: MemoryOption = "128M",
+    append: AppendOption = None,
+    smp: SmpOption = 1,
+    initrd: InitrdOption = None,
+    drive: DriveOption = None,
+    netdev: NetdevOption = None,
+    device: DeviceOption = None,
+    shadow_policy: PolicyOption = PolicyName.CACHED,
+    tlb: TlbOption = TlbName.PRECISE,
+    isa: IsaOption = None,
+    symbols: SymbolsOption = None,
+    store: StoreOption = None,
+    theme: Annotated[str | None, typer.Option("--theme", metavar="NAME", help="Such as textual-light.")] = None,
+    keys: Annotated[
+        Path | None, typer.Option("--keys", metavar="FILE", help="Your keys: a TOML file of id = \"key\".")
+    ] = None,
+    tour: Annotated[
+        bool | None, typer.Option("--tour/--no-tour", help="The guided tour; else it comes at the first start.")
+    ] = None,
+    served: Annotated[
+        bool, typer.Option("--serve", help="Show it in a browser, which gets a guest of its own.")
+    ] = False,
+    host: Annotated[str, typer.Option("--host", metavar="HOST", help="With --serve: where to listen.")] = LOOPBACK,
+    port: Annotated[int, typer.Option("--port", metavar="PORT", help="With --serve.")] = 8000,
+    screenshot: Annotated[
+        Path | None, typer.Option("--screenshot", metavar="FILE.svg", help="No terminal: a picture of the screen.")
+    ] = None,
+    script: Annotated[
+        Path | None, typer.Option("--script", metavar="FILE", help="No terminal: play these lines of keys first.")
+    ] = None,
+    size: Annotated[
+        str, typer.Option("--size", metavar="COLSxROWS", help="The screen of a picture.")
+    ] = PICTURE_SIZE,
+) -> None:
+    """Look into a running VM: why it trapped, how it translates, what it was; forwards and back in time.
+
+    Without a name it is the teaching kernel. The guest stands at its first step: `c` lets it run, `?` has all keys.
+    """
+    # Textual takes as long to import as all the rest: the other commands do without.
+    from ..app.app import HartvisorApp
+    from ..app.keymap import read_keymap
+    from ..app.opening import Wish, open_all
+    from ..app.script import parse_size, play, read_script
+    from ..app.serving import serve
+    from ..app.tour_seen import has_seen_tour, note_tour
+
+    if served:
+        serve(_own_arguments(), host, port)
+        return
+    lines = read_script(script) if script is not None else []
+    cells = parse_size(size, "--size")
+    is_picture = script is not None or screenshot is not None
+    if not is_picture and not (sys.stdin.isatty() and sys.stdout.isatty()) and "TEXTUAL_DRIVER" not in os.environ:
+        raise OptionError("tui: this is no terminal; --serve shows it in a browser, --screenshot FILE.svg in a picture")
+    keymap = read_keymap(keys)
+    wish = Wish(
+        names=tuple(names or (DEMO,)), techniques=tuple(each.value for each in technique or ()), memory=memory,
+        append=append, smp=smp, initrd=tuple(initrd or ()), policy=shadow_policy.value, tlb=tlb.value, isa=isa,
+        store=store_path(store), symbols=read_symbols_file(symbols) if symbols is not None else None)
+    with open_devices(drive, netdev, None, device) as devices:
+        inspection = open_all(wish, devices)
+        has_tour = tour if tour is not None else not (is_picture or has_seen_tour())
+        app = HartvisorApp(inspection, keymap=keymap, has_tour=has_tour)
+        if theme is not None:
+            if theme not in app.available_themes:
+                raise OptionError(f"--theme {theme}: there are {', '.join(sorted(app.available_themes))}")
+            app.theme = theme
+        if is_picture:
+            asyncio.run(play(app, lines, cells, screenshot))
+            return
+        if has_tour:
+            note_tour()
+        app.run()
+    if app.return_code:
+        raise typer.Exit(app.return_code)
+
+
+def _own_arguments() -> str:
+    """This command again, without --serve and what belongs to it, for the shell that serves it."""
+    words = iter(sys.argv[1:])
+    kept = [sys.executable, "-m", "hartvisor.tui.cli"]
+    for word in words:
+        if word in ("--host", "--port"):
+            next(words, None)
+        elif word != "--serve" and not word.startswith(("--host=", "--port=")):
+            kept.append(word)
+    return shlex.join(kept)
