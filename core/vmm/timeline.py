@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import time
 from bisect import bisect_right
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final, Protocol, TypeVar, runtime_checkable
@@ -22,7 +22,7 @@ from ..devices.virtio.p9 import VirtioP9
 from ..devices.virtio.storage import MemoryDisk
 from ..errors import ConfigError
 from ..machine.board import Board
-from ..machine.inputs import Inputs
+from ..machine.inputs import Event, Inputs
 from .snapshots import Snapshot, Snapshots
 from .snapshots import Subject as Saveable
 
@@ -90,6 +90,10 @@ def _nothing() -> None:
     """Nobody wants to know."""
 
 
+def _none() -> None:
+    """There is none."""
+
+
 @dataclass(eq=False)
 class Checkpoint:
     """A snapshot on the way. position: of the input log. spent: seconds of CPU from the start to here.
@@ -131,15 +135,20 @@ def past_of(subject: OnBoard) -> Timeline | None:
 class Timeline:
     """The run of one subject, from where it stands now. All running goes through it from here on.
 
-    end: the last step that was reached; going there again shows nothing to the world a second time. on_fork: told when
-    what lies ahead of a step is forgotten. poll: called every INTERVAL or so while it runs, forwards or to get back;
-    what it raises ends that where it is.
+    end: the last step that was reached; going there again shows nothing to the world a second time. before_fork: called
+    before what lies ahead is forgotten; on_fork: told from which step on it was. poll: called every INTERVAL or so
+    while it runs, forwards or to get back; what it raises ends that where it is.
+    kept: checkpoints that stay, because they have names, or are of other histories too (snapshot_tree.py). spare: gives
+    one of these that can be done without after all, when memory is short.
     """
 
     def __init__(self, subject: Subject, *, interval: float = INTERVAL, memory_limit: int = MEMORY_LIMIT) -> None:
         self.subject = subject
         self.end = subject.steps
+        self.before_fork: Callable[[], None] = _nothing
         self.on_fork: list[Callable[[int], None]] = []
+        self.kept: set[Checkpoint] = set()
+        self.spare: Callable[[], Checkpoint | None] = _none
         self.poll: Callable[[], None] = _nothing
         self._interval = interval
         self._memory_limit = memory_limit
@@ -207,6 +216,9 @@ class Timeline:
     def _account(self, steps: int, seconds: float) -> None:
         """Choose the next stride by what this one cost, and take a checkpoint if the last is too far behind."""
         here = self._behind(self.step)
+        if here.step == self.step and here.is_pinned and steps:
+            self._restore(here)     # what was done by hand here is part of the past
+            return
         if here.step == self.step and not here.is_pinned:
             self._snapshots.stand_at(here.snapshot)
             self._since = 0.0
@@ -234,17 +246,22 @@ class Timeline:
 
     def _thin(self) -> None:
         """Forget the checkpoints that help least, until the rest fit."""
-        held = sum(each.snapshot.size for each in self.checkpoints)
-        while held > self._memory_limit:
-            candidates = [
-                (after.spent - before.spent, index)
-                for index, (before, each, after) in enumerate(
-                    zip(self.checkpoints, self.checkpoints[1:], self.checkpoints[2:], strict=False), 1)
-                if not each.is_pinned and each.snapshot is not self._snapshots.here]
-            if not candidates:
+        while sum(each.snapshot.size for each in {*self.checkpoints, *self.kept}) > self._memory_limit:
+            found = self.spare() or self._least()
+            if found is None:
                 return
-            self._snapshots.forget(self.checkpoints.pop(min(candidates)[1]).snapshot)
-            held = sum(each.snapshot.size for each in self.checkpoints)
+            if found in self.checkpoints:
+                self.checkpoints.remove(found)
+            self.let_go([found])
+
+    def _least(self) -> Checkpoint | None:
+        """The checkpoint that helps least, of those that may go."""
+        candidates = [
+            (after.spent - before.spent, index)
+            for index, (before, each, after) in enumerate(
+                zip(self.checkpoints, self.checkpoints[1:], self.checkpoints[2:], strict=False), 1)
+            if not each.is_pinned and each not in self.kept and each.snapshot is not self._snapshots.here]
+        return self.checkpoints[min(candidates)[1]] if candidates else None
 
     # --- backwards
 
@@ -354,8 +371,8 @@ class Timeline:
         return None
 
     def _forget(self, checkpoint: Checkpoint) -> None:
-        """Let go of a checkpoint, unless it has gone already, thinned out or with its future."""
-        if checkpoint in self.checkpoints:
+        """Let go of a checkpoint, unless it has gone already, thinned out or with its future, or is to stay."""
+        if checkpoint in self.checkpoints and checkpoint not in self.kept:
             self.checkpoints.remove(checkpoint)
             self._snapshots.forget(checkpoint.snapshot)
 
@@ -363,21 +380,57 @@ class Timeline:
 
     def edited(self) -> None:
         """Somebody changed the guest's state by hand: what followed is another guest's future."""
+        self.fork()
+        self._mark(is_pinned=True)
+
+    def fork(self) -> None:
+        """From here on it goes another way, with nothing typed that lay ahead."""
         self._fork()
         self._inputs.forget_future()
-        self._mark(is_pinned=True)
 
     def _fork(self) -> None:
         """From here on it goes another way: forget what lay ahead."""
+        self.before_fork()
         index = bisect_right(self.checkpoints, self.step, key=lambda each: each.step)
-        here = self._snapshots.here
-        for checkpoint in self.checkpoints[index:]:
-            if checkpoint.snapshot is not here:
-                self._snapshots.forget(checkpoint.snapshot)
+        gone = self.checkpoints[index:]
         del self.checkpoints[index:]
+        self.let_go(gone)
         self.end = self.step
+        self._tell(self.step)
+
+    def _tell(self, step: int) -> None:
         for told in self.on_fork:
-            told(self.step)
+            told(step)
+
+    def let_go(self, checkpoints: Iterable[Checkpoint]) -> None:
+        """These are no longer on this history's way; forget those that nobody else wants."""
+        for checkpoint in checkpoints:
+            is_root = checkpoint.snapshot.parent is None
+            if checkpoint not in self.kept and not self.is_here(checkpoint) and not is_root:
+                self._snapshots.forget(checkpoint.snapshot)
+
+    def is_here(self, checkpoint: Checkpoint) -> bool:
+        """Whether the present was reached from this one."""
+        return checkpoint.snapshot is self._snapshots.here
+
+    # --- other histories of the same subject (snapshot_tree.py)
+
+    def mark(self) -> Checkpoint:
+        """A checkpoint of this very moment, after what was typed at this step."""
+        here = self._behind(self.step)
+        is_typed = here.step == self.step and here.position != self._inputs.position
+        return self._mark(is_wanted=True, is_pinned=is_typed)
+
+    def visit(self, checkpoint: Checkpoint) -> None:
+        """Stand at one of the checkpoints."""
+        self._restore(checkpoint)
+
+    def take_up(self, checkpoints: Sequence[Checkpoint], end: int, events: Sequence[Event], since: int) -> None:
+        """Have another past, and another future, from the step `since` on; stand at one of its checkpoints next."""
+        self.checkpoints, self.end = list(checkpoints), end
+        self._inputs.events[:] = events
+        self._stone = None
+        self._tell(since)
 
     def _output(self, data: bytes) -> None:
         """What the guest writes is written once."""

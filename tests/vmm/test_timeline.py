@@ -199,6 +199,25 @@ def test_a_change_by_hand_is_kept() -> None:
     assert timeline.end == 600_003
 
 
+def test_running_over_a_change_by_hand_makes_it_again() -> None:
+    """In one go, or with a run that ends just there."""
+    vm, _ = start("two-stage")
+    timeline = Timeline(vm, interval=0.002)
+    timeline.run(600_000)
+    vm.hart.write_gpr(9, 0x1234)
+    timeline.edited()
+    timeline.run(3)
+    edited = digest(vm)
+    for first in (3, 599_990):
+        timeline.goto(10)
+        timeline.run(first)
+        timeline.run(600_003 - vm.steps)
+        assert digest(vm) == edited
+    timeline.goto(10)
+    timeline.run(599_990)
+    assert vm.hart.read_gpr(9) == 0x1234
+
+
 def test_checkpoints_stay_within_their_memory() -> None:
     """Beyond the limit they are thinned, and every step can still be had."""
     vm, _ = start("two-stage")
