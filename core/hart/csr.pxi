@@ -210,6 +210,8 @@ cdef void plain_write(HartState* h, u32 number, u64 value, u64 steps_after) noex
         h.irq_check = True
         contexts_update(h)
     elif number == CSR_SATP or number == CSR_VSATP or number == CSR_HGATP:
+        if number != CSR_HGATP:
+            note_root(h, steps_after - 1, h.csr[number])
         atp_write(h, number, value)
     elif is_float_csr(number):
         float_csr_write(h, number, value)

@@ -75,7 +75,7 @@ cdef void op_cbo_flush(HartState* h, Op* ip, i64 left) noexcept nogil:
 cdef SLOW zero_block(HartState* h, Op* ip, i64 left) noexcept nogil:
     cdef u8* place = block_place(h, ip, left, SENVCFG_CBZE, STORE)
     if place != NULL:
-        watch(h, h.mem.base + <u64>(place - h.mem.ram), CACHE_BLOCK, STORES)
+        about_to_store(h, ip, left, h.mem.base + <u64>(place - h.mem.ram), CACHE_BLOCK, STORES)
         memset(place, 0, CACHE_BLOCK)
         atomic_stored(h, ip, left, h.mem.base + <u64>(place - h.mem.ram), CACHE_BLOCK)
 

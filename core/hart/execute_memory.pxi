@@ -89,12 +89,12 @@ cdef SLOW store_slow(HartState* h, Op* ip, i64 left, u64 va, int kind, Context* 
     if not in_ram(h.mem, hpa, first):
         device_access(h, ip, left, va, hpa, kind, True, value)
         return
-    watch(h, hpa, first, STORES)
+    about_to_store(h, ip, left, hpa, first, STORES)
     memcpy(host(h.mem, hpa), &value, first)
     others_stored(h, hpa, first)
     dropped = stored(h.mem, hpa, first)
     if first < size:
-        watch(h, second, size - first, STORES)
+        about_to_store(h, ip, left, second, size - first, STORES)
         memcpy(host(h.mem, second), <u8*>&value + first, size - first)
         others_stored(h, second, size - first)
         dropped |= stored(h.mem, second, size - first)
@@ -246,8 +246,10 @@ cdef u8* atomic_place(HartState* h, Op* ip, i64 left, u64 size, int access, u64*
     if cause:
         fault(h, ip, left, <u64>cause, va)
         return NULL
-    if acts & TDATA1_LOAD:
-        watch(h, hpa[0], size, LOADS if access == LOAD else LOADS | STORES)
+    if access == LOAD:
+        watch(h, hpa[0], size, LOADS)
+    elif acts & TDATA1_LOAD:
+        about_to_store(h, ip, left, hpa[0], size, LOADS | STORES)
     return host(h.mem, hpa[0])
 
 
@@ -376,7 +378,7 @@ cdef inline void store_conditional(HartState* h, Op* ip, i64 left, u64 size) noe
     if reserved != hpa:
         accessed(h, ip, left, False)
         return
-    watch(h, hpa, size, STORES)
+    about_to_store(h, ip, left, hpa, size, STORES)
     memcpy(place, &value, size)
     atomic_stored(h, ip, left, hpa, size)
 

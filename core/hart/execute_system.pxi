@@ -48,6 +48,7 @@ cdef void op_sfence_vma(HartState* h, Op* ip, i64 left) noexcept nogil:
         return
     if h.stale:
         stale_fence(h, h.virtual, ip.rs1 == 0, h.x[ip.rs1], ip.rs2 == 0, h.x[ip.rs2] & 0xFFFF)
+    note_fence(h, ip, left)
     fenced(h, ip, left)
 
 

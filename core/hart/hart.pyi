@@ -29,6 +29,8 @@ class Memory:
 
         log: 0 to 7; each is taken on its own, by one who wants to know. Raises ValueError for any other.
         """
+    def unmark(self, hpa: int, log: int) -> None:
+        """One frame is not dirty in this log any more: it is as good as new."""
     watchpoints: tuple[tuple[int, int, int], ...]
     """(hpa, length, kinds) of each, kinds of WATCH_LOADS | WATCH_STORES; settable with any iterable of such.
 
@@ -47,6 +49,36 @@ class Memory:
         if it is watched, a hit waits."""
     def page(self, hpa: int) -> memoryview:
         """A read-only view of the 4 KiB frame that holds hpa, without a copy (for hashing)."""
+    # --- looking without side effects
+    def frame_marks(self) -> tuple[bytes, bytes]:
+        """Of each frame, a byte with MARK_CODE if decoded code, MARK_TABLE if a page table that is taken notes of lies
+        in it; and a byte with the bit of each dirty log that it is in."""
+    def translations(self, va: int) -> list[tuple[int, int, int, int, int, int]]:
+        """Each translation of va that a hart's cache holds: mhartid; satp or vsatp, and hgatp, of which a stale hart
+        keeps MODE and ASID (VMID) alone; the mode it is for, bits 1:0 privilege, bit 2 V, bit 3 SUM, bit 4 MXR, bit 5
+        vsstatus.MXR; the hpa of its page; PTE_R|W|X, as far as accesses found them."""
+    # --- notes on page tables
+    def begin_notes(self, walks: bool) -> None:
+        """Be ready to note stores to page tables, fences and changes of root, as `notes` tells of them. walks: the
+        tables that the harts walk are those that matter, and their fences and roots; else `note_table` and `note` say
+        which, and what. It changes nothing that harts or hosts can see, but for counts of TLB misses and walks."""
+    takes_notes: bool      # False at first; setting it before `begin_notes` does nothing
+    def note_table(self, hpa: int) -> None:
+        """A walk has read the entry at hpa: stores to its frame are noted from now on, until there were so many without
+        a walk that it can be no table any more."""
+    def note(self, kind: int, hart: int, where: int, before: int) -> None:
+        """Note it as of now, if notes are taken."""
+    def notes(self, hart: int, step: int, entries: Sequence[int], most: int = ...
+              ) -> tuple[list[tuple[int, int, int, int]], bool]:
+        """What happened before `step` (of all harts' clocks together) to these entries (hpa) and by the hart, newest
+        first, back to its last fence of everything: (kind, step before it, where, before). Whether that, or the
+        beginning, was reached.
+
+        NOTE_STORE: the entry at `where` was stored to, and held `before` until then, whoever did it. NOTE_FENCE: of
+        address `where` and ASID `before`, all ones for every. NOTE_ROOT: satp was written, and was `before` until then.
+        """
+    def forget_notes(self, step: int) -> None:
+        """What was noted at `step` or later did not happen. 0: notes begin anew."""
 
 class Exit:
     """Why `Hart.run` returned: immutable. Every attribute is a plain int."""
@@ -85,6 +117,12 @@ UNTIL_FPR: int
 UNTIL_CSR: int
 UNTIL_MODE: int        # privilege, V
 UNTIL_STEP: int        # the clock without what was slept: run() stops after one step that is not sleep
+
+NOTE_STORE: int        # kinds of notes on page tables (see Memory.notes)
+NOTE_FENCE: int
+NOTE_ROOT: int
+MARK_CODE: int         # bits of Memory.frame_marks
+MARK_TABLE: int
 
 HOST_M: int            # bit: M-mode is played by Python; traps to it are exits
 HOST_HS: int           # bit: HS-mode is played by Python

@@ -57,6 +57,8 @@ cdef class Memory:
         free(mem.pt_frames)
         free(mem.hash)
         free(mem.watches)
+        free(mem.notes)
+        free(mem.table_stores)
         if mem.ram != NULL:
             munmap(mem.ram, mem.size)
 
@@ -173,3 +175,50 @@ cdef class Memory:
                         for j in range(TLB_SIZE):
                             c.tlb[j].wtag = EVERY_BIT
         return found
+
+    def unmark(self, hpa, int log):
+        cdef u64 frame
+        self.at(hpa, 1)
+        frame = frame_of(&self.state, hpa)
+        self.state.dirty[frame] &= ~(<u8>1 << log)
+        if self.state.flags[frame] & FRAME_WCACHED:
+            drop_write_tags(&self.state, frame)
+
+    # ------------------------------------------------------------ looking
+
+    def frame_marks(self):
+        cdef u64 frames = self.state.size >> PAGE_SHIFT
+        return (PyBytes_FromStringAndSize(<char*>self.state.flags, <Py_ssize_t>frames),
+                PyBytes_FromStringAndSize(<char*>self.state.dirty, <Py_ssize_t>frames))
+
+    def translations(self, u64 va):
+        return translations_held(&self.state, va)
+
+    # ------------------------------------------------------------ notes on page tables
+
+    def begin_notes(self, bint walks):
+        notes_begin(&self.state, walks)
+
+    @property
+    def takes_notes(self):
+        return self.state.takes_notes
+
+    @takes_notes.setter
+    def takes_notes(self, bint on):
+        self.state.takes_notes = on and self.state.notes != NULL
+        self.state.notes_walks = self.state.takes_notes and self.state.notes_kept_by_walks
+
+    def note_table(self, hpa):
+        self.at(hpa, PTE_SIZE)
+        if self.state.takes_notes:
+            table_used(&self.state, hpa)
+
+    def note(self, int kind, int hart, u64 where, u64 before):
+        if self.state.takes_notes:
+            note_add(&self.state, steps_of_all(&self.state, NULL, 0), hart, <u64>kind, where, before)
+
+    def notes(self, int hart, u64 step, entries, int most=256):
+        return notes_found(&self.state, hart, step, entries, most)
+
+    def forget_notes(self, u64 step):
+        notes_forget(&self.state, step)

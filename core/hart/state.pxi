@@ -68,7 +68,8 @@ cdef enum:                      # frame flags: the frame feeds a cache, so store
     FRAME_STORES_WATCHED = 16   # a watchpoint of the host's looks for stores to it,
     FRAME_LOADS_WATCHED = 32    # or for loads
     FRAME_WATCHED = 48
-    FRAME_NO_WRITE_TAG = 23     # it feeds a cache, or is watched for stores
+    FRAME_TABLE = 64            # stores to it are noted, see notes.pxi
+    FRAME_NO_WRITE_TAG = 87     # it feeds a cache, is watched for stores, or they are noted
 
 cdef enum:                      # what brought the run loop out of the handlers
     EVENT_NONE = 0
@@ -291,6 +292,13 @@ cdef struct Hit:                # the first access to a watched range since the 
     u64 size
     u64 before                  # what they held, the first 8 of them
 
+cdef struct TableNote:          # see notes.pxi
+    u64 step                    # of all harts together, before the step that did it
+    i64 hart                    # that did it; -1: none
+    u64 kind
+    u64 where
+    u64 before
+
 cdef struct MemState:
     u8* ram
     u64 base
@@ -311,3 +319,10 @@ cdef struct MemState:
     Watch* watches
     int n_watches
     Hit hit
+    TableNote* notes            # a ring of the last NOTES; NULL: nobody wants any
+    u64 n_notes                 # taken so far
+    u64 first_note              # the oldest that is still there
+    bint takes_notes            # now
+    bint notes_walks            # now, and the tables that the harts walk are the guest's
+    bint notes_kept_by_walks
+    u32* table_stores           # by frame: stores to a table since a walk used it

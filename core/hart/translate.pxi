@@ -37,6 +37,7 @@ cdef int translate(HartState* h, Context* c, u64 va, u64 size, int access, u64* 
     if h.n_walked:
         h.walks += 1
         h.walk_reads += <u64>h.n_walked
+        walk_noted(h)
     if cause:
         return cause
     if not pmp_allows(h, hpa[0], size, access, c.mode & CTX_PRIV, &uniform):

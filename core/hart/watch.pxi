@@ -61,6 +61,8 @@ cdef void watch_outside(MemState* mem, u64 hpa, u64 size) noexcept nogil:
     """Something that is no hart is about to store to [hpa, hpa + size)."""
     if mem.n_watches:
         hit_note(mem, hpa, size, STORES, -1)
+    if mem.takes_notes:
+        note_outside(mem, hpa, size)
 
 
 cdef inline void hit_place(HartState* h, u64 pc) noexcept nogil:

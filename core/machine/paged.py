@@ -12,7 +12,8 @@ ZERO_PAGE: Final = bytes(PAGE_SIZE)
 
 
 class DirtyLog(IntEnum):
-    """Who wants to know what was stored to; each takes the marks on its own."""
+    """Who wants to know what was stored to; each takes the marks on its own. VIEW's nobody takes: they tell frames that
+    were stored to since they were handed out."""
 
     DIGEST = 0
     SNAPSHOT = 1

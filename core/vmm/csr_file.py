@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from typing import Final, Protocol
 
-from ..hart import Hart
+from ..hart import NOTE_ROOT, Hart
 from ..isa.causes import SEI, SSI, STI
 from ..isa.csrs import BY_NAME
 from ..isa.paging import is_legal_satp
@@ -33,6 +33,7 @@ CYCLE: Final = BY_NAME["cycle"].number
 TIME: Final = BY_NAME["time"].number
 STIMECMP: Final = BY_NAME["stimecmp"].number
 INSTRET: Final = BY_NAME["instret"].number
+MHARTID: Final = BY_NAME["mhartid"].number
 
 
 def field_mask(csr: str, field: str) -> int:
@@ -133,6 +134,7 @@ class CsrFile:
         if number == SATP:
             if not is_legal_satp(value, self.isa):
                 return
+            self._hart.memory.note(NOTE_ROOT, self._hart.read_csr(MHARTID), 0, self.values[SATP])
             self.is_stale = True
         mask = self._masks[number]
         if number == SSTATUS:

@@ -10,6 +10,7 @@ from collections import Counter
 from ..errors import ConfigError
 from ..hart import Memory
 from ..isa.paging import PAGE_SIZE
+from ..machine.paged import DirtyLog
 
 
 class FrameAllocator:
@@ -38,6 +39,7 @@ class FrameAllocator:
         self._give(hpa, owner)
         # The page may have held something else, and zeroing it also drops whatever a hart's caches derived from that.
         self.memory.fill_zero(hpa, PAGE_SIZE)
+        self.memory.unmark(hpa, DirtyLog.VIEW)
         return hpa
 
     def allocate_contiguous(self, owner: str, count: int) -> int:

@@ -89,7 +89,7 @@ def emulate_sfence(vcpu: Vcpu, instruction: Decoded) -> bool:
     hart = vcpu.hart
     gva = hart.read_gpr(instruction.rs1) if instruction.rs1 else None
     asid = hart.read_gpr(instruction.rs2) & 0xFFFF if instruction.rs2 else None
-    vcpu.technique.fence(gva, asid)
+    vcpu.fence(gva, asid)
     retire(vcpu)
     return HANDLED
 

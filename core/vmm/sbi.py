@@ -113,13 +113,13 @@ def _fence_code(vcpu: Vcpu, targets: list[Vcpu]) -> None:
 def _fence_tables(vcpu: Vcpu, targets: list[Vcpu]) -> None:
     count_sent(vcpu, targets, sbi.FW_SFENCE_VMA_SENT)
     for target in targets:
-        target.technique.fence(None, None)
+        target.fence(None, None)
 
 
 def _fence_space(vcpu: Vcpu, targets: list[Vcpu], asid: int) -> None:
     count_sent(vcpu, targets, sbi.FW_SFENCE_VMA_ASID_SENT)
     for target in targets:
-        target.technique.fence(None, asid & _ASID)
+        target.fence(None, asid & _ASID)
 
 
 def _set_timer(vcpu: Vcpu, arguments: Arguments) -> Result:

@@ -293,3 +293,13 @@ class ShadowPager:
     def pages(self) -> tuple[ShadowPage, ...]:
         """Every shadow page there is."""
         return tuple(self._pages.values())
+
+    def roots(self, satp: int) -> dict[Role, ShadowPage]:
+        """The roots that there are for the guest's satp, by role."""
+        is_bare = satp >> 60 == 0
+        name = (None if is_bare else satp & _PPN, SV39.levels if is_bare else STAGE_FORMATS[satp >> 60].levels)
+        return {role: root for (*found, role), root in self._roots.items() if tuple(found) == name}
+
+    def tables(self) -> set[int]:
+        """The gfns that hold guest tables which shadow pages mirror."""
+        return set(self._mirrors)

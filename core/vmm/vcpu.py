@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from ..hart import WATCH_STORES, Hart
+from ..hart import NOTE_FENCE, WATCH_STORES, Hart
 from ..isa.paging import PTE_SIZE, must_be_zero
 from .csr_file import (
     CYCLE,
@@ -24,6 +24,7 @@ from .csr_file import (
 from .exits import N_REASONS
 from .pmu import AT_RESET, Pmu
 from .state import NEVER, GuestState
+from .table_notes import EVERY
 from .walker import LOAD, USER, Walk, mark_used, walk
 
 if TYPE_CHECKING:
@@ -165,6 +166,12 @@ class Vcpu:
         self.vm.ram.store(pte_gpa, PTE_SIZE, pte | found.missing)
         self.hart.reservation = reservation  # the store is its own
         return mark_used(found)
+
+    def fence(self, gva: int | None, asid: int | None) -> None:
+        """The guest's sfence.vma for this vCPU, its own or asked of the SBI: None stands for every address, every
+        address space."""
+        self.hart.memory.note(NOTE_FENCE, self.index, EVERY if gva is None else gva, EVERY if asid is None else asid)
+        self.technique.fence(gva, asid)
 
     def break_reservation(self, gpa: int, length: int) -> None:
         """Another agent stored to [gpa, gpa + length): a reservation on any of its doublewords is lost."""

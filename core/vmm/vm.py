@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from ..devices.console import ConsoleEnd, discard
 from ..devices.test_finisher import Finish, Outcome
@@ -41,6 +41,9 @@ from .vcpu import Vcpu
 from .walker import SUPERVISOR
 from .watcher import Watcher
 
+if TYPE_CHECKING:
+    from .table_notes import TableNotes
+
 LOOK_INTERVAL: Final = 1 << 16
 """Steps between two looks at whether the guest is caught in a trap loop; looks come at multiples of it, whatever the
 technique."""
@@ -62,7 +65,7 @@ class Vm:
     ram: guest memory by GPA. frames: the machine's frames. board, bus, console: its devices. inputs: the way to them
     from outside. vcpus: the guest's harts, each on one of the machine's harts.
     memory_digest: kept up to date by `digest`, once it was asked for.
-    watcher: there while watchpoints are set, or the VM is to stop at a change.
+    watcher: there while watchpoints are set, or the VM is to stop at a change. table_notes: there while they are taken.
     needs_attention: set by handlers when the run loop has something to look at; the technique then returns to it.
     """
 
@@ -91,6 +94,7 @@ class Vm:
         self._power_off: str | None = None
         self._host_stop: StopReason | None = None
         self.watcher: Watcher | None = None
+        self.table_notes: TableNotes | None = None
         # On QEMU's virt, each hart has two PLIC contexts: M-mode's, which no guest has, and S-mode's.
         contexts = [line for index in range(config.vcpus) for line in (None, partial(self._set_external, index))]
         self.inputs = Inputs(lambda: self.steps)
@@ -322,6 +326,12 @@ class Vm:
         end = self.steps + budget
         if self.watcher is not None:
             self.watcher.start()
+        if self.table_notes is None:
+            return self._run(end)
+        with self.table_notes.taking():
+            return self._run(end)
+
+    def _run(self, end: int) -> Stop:
         network = self.network
         while True:
             total = self.steps

@@ -20,6 +20,7 @@ from ...machine.symbols import Symbols, symbols_of
 from ...machine.watching import Until
 from ..exit_log import ExitLog
 from ..gdb.target import ASLEEP, BREAKPOINT, Halt, VmTarget
+from ..table_notes import TableNotes
 from ..timeline import past_of
 from ..vcpu import Vcpu
 from ..views.rates import Rates
@@ -65,6 +66,7 @@ class Inspector:
         self.timeline = past_of(vm)
         self.target = VmTarget(vm, self.timeline)
         self.log = ExitLog(vm) if self.technique != "bare" else None
+        self.table_notes = TableNotes(vm)
         if self.timeline is not None:
             self.timeline.on_fork.append(self._forked)
         self.vcpu_index = 0
@@ -79,6 +81,7 @@ class Inspector:
 
     def close(self) -> None:
         """Look no longer."""
+        self.table_notes.close()
         if self.log is not None:
             self.log.close()
 
@@ -131,6 +134,7 @@ class Inspector:
         self.edits += 1
         if self.log is not None:
             self.log.forget_from(step)
+        self.table_notes.forget_from(step)
         self.output.cut(step)
 
     # --- what to stop at

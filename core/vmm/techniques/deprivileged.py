@@ -65,6 +65,11 @@ class Deprivileged(ShadowPaged):
         self._mode = mode
         self.csrs.is_stale = True
 
+    @property
+    def role(self) -> Role:
+        """What the guest's mode, SUM and MXR allow."""
+        return _ROLES[self._mode, self.csrs.status & _SUM_MXR]
+
     def enter_world(self) -> None:
         """U-mode, where cycle, time and instret trap too (scounteren = 0)."""
         super().enter_world()
@@ -106,8 +111,7 @@ class Deprivileged(ShadowPaged):
         if satp != self._loaded_satp:
             self._loaded_satp = satp
             self.pager.satp_changed()
-        role = _ROLES[self._mode, self.csrs.status & _SUM_MXR]
-        self.hart.write_csr(_REAL_SATP, self.pager.activate(satp, role))
+        self.hart.write_csr(_REAL_SATP, self.pager.activate(satp, self.role))
         # The guest's senvcfg is about its U-mode only; its S-mode, in U-mode too, has all that is open to it.
         self.hart.write_csr(_REAL_SENVCFG, values[SENVCFG] if self._mode == USER else self._environment)
         self.csrs.is_stale = False

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from ...hart import NOTE_ROOT
 from ...isa import causes
 from ...isa.paging import is_legal_satp
-from ..csr_file import SATP, SSTATUS, SSTATUS_FS, VsCsrs, field_mask
-from ..shadow_pages import BARE_SUPERVISOR, BARE_USER, HARDWARE
+from ..csr_file import MHARTID, SATP, SSTATUS, SSTATUS_FS, VsCsrs, field_mask
+from ..shadow_pages import BARE_SUPERVISOR, BARE_USER, HARDWARE, Role
 from ..walker import SUPERVISOR, USER
 from .hosted import counters_of, csr_number, environment_of
 from .shadow_paging import ShadowPaged
@@ -56,6 +57,7 @@ class ShadowCsrs(VsCsrs):
         if number != SATP:
             super().write(number, value)
         elif is_legal_satp(value, self._isa):
+            self._hart.memory.note(NOTE_ROOT, self._hart.read_csr(MHARTID), 0, self.satp)
             self.satp = value
             self.is_stale = True
 
@@ -73,6 +75,13 @@ class Shadow(ShadowPaged):
         super().__init__(vm, hart, peer)
         self.csrs: ShadowCsrs = ShadowCsrs(hart, vm.config.isa)
         self._loaded_satp = 0
+
+    @property
+    def role(self) -> Role:
+        """The hardware checks U, SUM and MXR; but with satp=Bare there is no U to check."""
+        if self.csrs.satp >> 60:
+            return HARDWARE
+        return BARE_USER if self.mode == USER else BARE_SUPERVISOR
 
     def enter_world(self) -> None:
         """V=1, satp and wfi trap, one stage."""
@@ -98,9 +107,7 @@ class Shadow(ShadowPaged):
         if satp != self._loaded_satp:
             self._loaded_satp = satp
             self.pager.satp_changed()
-        bare_role = BARE_USER if self.mode == USER else BARE_SUPERVISOR
-        role = HARDWARE if satp >> 60 else bare_role
-        self.hart.write_csr(csr_number("vsatp"), self.pager.activate(satp, role))
+        self.hart.write_csr(csr_number("vsatp"), self.pager.activate(satp, self.role))
         self.csrs.is_stale = False
 
 

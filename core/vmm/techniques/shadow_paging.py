@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import TYPE_CHECKING, Final
 
 from ...hart import Exit
@@ -10,7 +11,7 @@ from ...isa.paging import PAGE_SHIFT
 from ..emulate import AS_STORE, manages_block
 from ..exits import HANDLED, ExitHandler, ExitReason
 from ..shadow_pager import ShadowPager
-from ..shadow_pages import PagerStats
+from ..shadow_pages import PagerStats, Role
 from ..walker import ACCESS_FAULT, FETCH, LOAD, STORE
 from .hosted import Hosted
 
@@ -35,6 +36,11 @@ class ShadowPaged(Hosted):
             peer.pager if isinstance(peer, ShadowPaged) else
             ShadowPager(vm.ram, vm.frames, vm.config.make_policy(), vm.max_table_frames, vm.fence_harts))
         self.pager_stats = self.pager.stats
+
+    @property
+    @abstractmethod
+    def role(self) -> Role:
+        """For whom the hart's tables are to be, as the guest is now."""
 
     def own_handlers(self) -> dict[int, ExitHandler]:
         """Page faults come here first: most are ours."""
@@ -65,6 +71,8 @@ class ShadowPaged(Hosted):
         else:
             found = vcpu.translate(gva, access, last_table)
             cause = found.cause
+        if self.vm.table_notes is not None:
+            self.vm.table_notes.walked(found)
         if cause is not None:
             self.reflect(cause, gva)
             return HANDLED
