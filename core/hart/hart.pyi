@@ -12,11 +12,14 @@ class Memory:
     that derive from the stored bytes (decoded code, translations) drop what they hold, and the frame counts as dirty.
 
     base, size: bytes, both multiples of 4096. Addresses are physical (hpa). Raises ValueError for a range outside.
+    bytes_of: the memory whose bytes these are: what is derived from them (code, translations, dirty marks) is kept
+    apart. Each of two such can serve harts in a thread of its own, as long as what either stores to is nothing that
+    the other looks at; `changed` is for when that moves.
     """
 
     base: int
     size: int
-    def __init__(self, size: int, base: int = ...) -> None: ...
+    def __init__(self, size: int | None = None, base: int = ..., *, bytes_of: Memory | None = None) -> None: ...
     def read(self, hpa: int, length: int) -> bytes: ...
     def write(self, hpa: int, data: bytes | bytearray | memoryview) -> None: ...
     # load, store: 1 to 8 bytes, little endian, unsigned, need not be aligned
@@ -24,6 +27,11 @@ class Memory:
     def store(self, hpa: int, size: int, value: int) -> None: ...
     def fill_zero(self, hpa: int, length: int) -> None: ...
     def contains(self, hpa: int, length: int = 1) -> bool: ...
+    def changed(self, hpa: int, length: int) -> None:
+        """Another memory with the same bytes may have stored to these: what is kept of them here is dropped, and their
+        frames count as dirty."""
+    def dirty_logs(self, hpa: int) -> int:
+        """The logs, bit n for log n, in which the frame of hpa is dirty."""
     def take_dirty(self, hpa: int, length: int, log: int = 0) -> list[int]:
         """The frames of the range that were stored to since the last call (or the start): addresses, ascending.
 

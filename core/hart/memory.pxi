@@ -17,15 +17,24 @@ DEFAULT_RAM_BASE = 0x80000000
 cdef class Memory:
     cdef MemState state
     cdef frozenset isa          # of the harts on it, which share decoded code; None while there was none
+    cdef Memory owner           # whose bytes these are, if another's
+    cdef bint borrows           # they are
 
-    def __cinit__(self, size, base=DEFAULT_RAM_BASE):
+    def __cinit__(self, size=None, base=DEFAULT_RAM_BASE, *, Memory bytes_of=None):
         cdef MemState* mem = &self.state
         cdef void* ram
         cdef u64 frames
-        if size <= 0 or size % PAGE_SIZE or base < 0 or base % PAGE_SIZE or base + size > 1 << 56:
+        self.owner = bytes_of if bytes_of is None or bytes_of.owner is None else bytes_of.owner
+        self.borrows = self.owner is not None
+        if self.borrows:
+            size, base = self.owner.size, self.owner.base
+        if size is None or size <= 0 or size % PAGE_SIZE or base < 0 or base % PAGE_SIZE or base + size > 1 << 56:
             raise ValueError(f"memory of {size:#x} bytes at {base:#x}: both must be multiples of 4096 within 56 bits")
         frames = size >> PAGE_SHIFT
-        ram = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)
+        if self.borrows:
+            ram = self.owner.state.ram
+        else:
+            ram = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)
         if ram == MAP_FAILED:
             raise MemoryError(f"cannot reserve {size} bytes of guest memory")
         mem.ram = <u8*>ram
@@ -59,7 +68,7 @@ cdef class Memory:
         free(mem.watches)
         free(mem.notes)
         free(mem.table_stores)
-        if mem.ram != NULL:
+        if mem.ram != NULL and not self.borrows:
             munmap(mem.ram, mem.size)
 
     def __getbuffer__(self, Py_buffer* buffer, int flags):
@@ -100,6 +109,15 @@ cdef class Memory:
             watch_outside(&self.state, hpa, length)
             memset(place, 0, length)
             stored_outside(&self.state, hpa, length)
+
+    def changed(self, hpa, length):
+        self.at(hpa, length)
+        if length:
+            stored_outside(&self.state, hpa, length)
+
+    def dirty_logs(self, hpa):
+        self.at(hpa, 1)
+        return self.state.dirty[frame_of(&self.state, hpa)]
 
     def load(self, hpa, u64 size):
         cdef u64 value = 0

@@ -205,6 +205,7 @@ def _store(vcpu: Vcpu, pieces: list[Piece], value: int) -> bool:
 def _store_ram(vcpu: Vcpu, gpa: int, length: int, value: int) -> None:
     """The vCPU's own store, which leaves its reservation alone [5]."""
     hart, ram = vcpu.hart, vcpu.vm.ram
+    ram.writable(gpa)  # which may move the page, and the reservation with it
     if vcpu.vm.watcher is not None:
         vcpu.vm.watcher.access(vcpu, gpa, length, WATCH_STORES)
     reservation = hart.reservation

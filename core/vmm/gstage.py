@@ -43,8 +43,8 @@ class GStage:
         """The hgatp value that selects these tables."""
         return self.form.mode << 60 | vmid << 44 | self.root >> PAGE_SHIFT
 
-    def map(self, gpa: int, hpa: int) -> None:
-        """Map the 4 KiB page of `gpa` to the frame of `hpa`."""
+    def map(self, gpa: int, hpa: int, is_writable: bool = True) -> None:
+        """Map the 4 KiB page of `gpa` to the frame of `hpa`; stores to one that is not writable exit."""
         table, form = self.root, self.form
         for level in range(form.levels - 1, 0, -1):
             slot = table + form.index(gpa, level) * PTE_SIZE
@@ -53,7 +53,8 @@ class GStage:
                 pte = make_pte(self._frames.allocate(OWNER), PTE_V)
                 self._memory.store(slot, PTE_SIZE, pte)
             table = ppn(pte) << PAGE_SHIFT
-        self._memory.store(table + form.index(gpa, 0) * PTE_SIZE, PTE_SIZE, make_pte(hpa, _LEAF))
+        bits = _LEAF if is_writable else _LEAF & ~PTE_W
+        self._memory.store(table + form.index(gpa, 0) * PTE_SIZE, PTE_SIZE, make_pte(hpa, bits))
         self.fills += 1
 
     def unmap(self, gpa: int) -> None:

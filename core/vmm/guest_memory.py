@@ -9,11 +9,15 @@ that.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from ..hart import Memory
 from ..isa.paging import PAGE_SHIFT, PAGE_SIZE
 from ..machine.paged import ZERO_PAGE, DirtyLog
 from .frames import FrameAllocator
+
+if TYPE_CHECKING:
+    from .vm import Vm
 
 OFFSET = PAGE_SIZE - 1
 
@@ -46,6 +50,9 @@ class GuestMemory:
         self._absent: set[int] = set()
         self._fetch: Callable[[int], None] = _nothing
         self._released: dict[DirtyLog, set[int]] = {log: set() for log in DirtyLog}
+
+    def attach(self, vm: Vm) -> None:
+        """The VM whose RAM it is."""
 
     # --- the map
 
@@ -87,6 +94,14 @@ class GuestMemory:
     def hpa(self, gpa: int) -> int:
         """Where `gpa` lies in the machine's RAM."""
         return self.frame(gpa >> PAGE_SHIFT) | gpa & OFFSET
+
+    def writable(self, gpa: int) -> int:
+        """As `hpa`, for a store: what lies there is this guest's alone."""
+        return self.hpa(gpa)
+
+    def is_shared(self, gfn: int) -> bool:
+        """Whether the frame behind `gfn` backs another guest too, so that a store must not reach it."""
+        return False
 
     def gpa(self, hpa: int) -> int | None:
         """The inverse of `hpa`: None where the host frame does not back this guest."""
@@ -141,7 +156,7 @@ class GuestMemory:
         if (gpa & OFFSET) + size > PAGE_SIZE:
             self.write(gpa, (value & (1 << 8 * size) - 1).to_bytes(size, "little"))
             return
-        self.memory.store(self.hpa(gpa), size, value & (1 << 8 * size) - 1)
+        self.memory.store(self.writable(gpa), size, value & (1 << 8 * size) - 1)
         for observer in self.observers:
             observer(gpa, size)
 
@@ -171,7 +186,7 @@ class GuestMemory:
         view = memoryview(data)
         while len(view):
             size = min(len(view), PAGE_SIZE - (gpa & OFFSET))
-            self.memory.write(self.hpa(gpa), view[:size])
+            self.memory.write(self.writable(gpa), view[:size])
             for observer in self.observers:
                 observer(gpa, size)
             gpa += size

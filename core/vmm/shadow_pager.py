@@ -180,7 +180,7 @@ class ShadowPager:
         old = page.leaves.get(index)
         if old is not None and old != gfn:
             self._clear(page, index)
-        if self.is_guarded(gfn):
+        if self.is_guarded(gfn) or self._ram.is_shared(gfn):
             bits &= ~PTE_W
         page.leaves[index] = gfn
         self._leaves.setdefault(gfn, set()).add((page, index))

@@ -24,6 +24,7 @@ class StopReason(Enum):
     GUEST_FAULT = "guest-fault"  # in a trap loop that it can never leave
     BREAKPOINT = "breakpoint"
     WATCHPOINT = "watchpoint"  # a watched range was accessed, by the step just taken
+    MEMORY = "memory"  # its stretch ends early, for frames; one on a machine of its own never does
     CHANGED = "changed"  # and what the run was to go on until the change of is another
     EXIT = "exit"  # one that the host waits for has been handled
 

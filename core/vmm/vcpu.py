@@ -160,6 +160,7 @@ class Vcpu:
         if not found.missing:
             return found
         pte_gpa, pte = found.levels[-1]
+        self.vm.ram.writable(pte_gpa)  # which may move the page, and the reservation with it
         reservation = self.hart.reservation
         if self.vm.watcher is not None:
             self.vm.watcher.access(self, pte_gpa, PTE_SIZE, WATCH_STORES)

@@ -54,12 +54,26 @@ OPEN_COUNTERS: Final = 7
 counts on it: its vDSO reads the time."""
 
 
+Tenancy = tuple[FrameAllocator, GuestMemory]
+"""What a VM has of a machine's RAM: where its frames and tables come from, and the guest's RAM in them."""
+
+
+def _own_machine(config: VmConfig) -> Tenancy:
+    """A machine with as much RAM as one VM needs."""
+    if not config.technique_class.owns_frames:
+        memory = Memory(config.memory, base=RAM_BASE)
+        return FrameAllocator(memory), IdentityMemory(memory, RAM_BASE, config.memory)
+    memory = Memory(config.memory + config.table_space, base=RAM_BASE)
+    frames = FrameAllocator(memory)
+    return frames, GuestMemory(memory, frames, RAM_BASE, config.memory)
+
+
 class Vm:
     """One VM, ready to run its first instruction, or a bare machine under the built-in SBI (technique "bare").
 
     config: what it is made of. image: the guest (from core.machine.loader); None: nothing, a state is put in later.
     output: called with what the guest writes to its console. devices: what is in the virtio slots, from the first; None
-    leaves one empty.
+    leaves one empty. tenancy: what it has of a machine that others run on too; None: a machine of its own.
     Raises ImageError or ConfigError if they do not fit together. Whatever the guest does, `run` raises nothing.
 
     ram: guest memory by GPA. frames: the machine's frames. board, bus, console: its devices. inputs: the way to them
@@ -70,22 +84,16 @@ class Vm:
     """
 
     def __init__(self, config: VmConfig, image: Image | None, output: Callable[[bytes], None] = discard,
-                 devices: Sequence[VirtioDevice | None] = ()) -> None:
+                 devices: Sequence[VirtioDevice | None] = (), tenancy: Tenancy | None = None) -> None:
         self.config = config
         self.image = image
         technique = config.technique_class
-        machine_size = config.memory + (config.table_space if technique.owns_frames else 0)
-        memory = Memory(machine_size, base=RAM_BASE)
+        self.frames, self.ram = tenancy or _own_machine(config)
+        memory = self.ram.memory
         self.harts = tuple(
             Hart(memory, hart_id=index, isa=HOST_ISA if technique.has_h else config.isa, hosts=technique.hosts,
                  steps_per_tick=config.steps_per_tick, tlb=config.tlb)
             for index in range(config.vcpus))
-        if technique.owns_frames:
-            self.frames = FrameAllocator(memory)
-            self.ram = GuestMemory(memory, self.frames, RAM_BASE, config.memory)
-        else:
-            self.ram = IdentityMemory(memory, RAM_BASE, config.memory)
-            self.frames = FrameAllocator(memory)
         # Half of what is left beside guest RAM is for shadow pages; the rest is slack for G-stage tables.
         self.max_table_frames = config.table_space // PAGE_SIZE // 2
         self.console = ConsoleEnd(output)
@@ -116,6 +124,7 @@ class Vm:
         self._turn = 0
         self._turn_end = QUANTUM if config.vcpus > 1 else NEVER
         self._quiet_steps = QUIET_TICKS * config.steps_per_tick
+        self.ram.attach(self)
         if image is not None:
             self._load_guest(image)
 
@@ -217,7 +226,7 @@ class Vm:
     @property
     def is_asleep(self) -> bool:
         """Whether nothing but input can wake the guest."""
-        return self._wait() == NEVER
+        return self.nap == NEVER
 
     # --- what the host stops it for
 
@@ -286,8 +295,8 @@ class Vm:
             hart.fence()
 
     def stop_for(self, reason: StopReason) -> None:
-        """The hart is at one of the host's breakpoints (BREAKPOINT), or an exit that the host waits for has been
-        handled (EXIT)."""
+        """The hart is at one of the host's breakpoints (BREAKPOINT), an exit that the host waits for has been handled
+        (EXIT), or the VM wants frames (MEMORY)."""
         self._host_stop = reason
         self.needs_attention = True
 
@@ -306,6 +315,11 @@ class Vm:
                     self.watcher.collect()
                 self.vcpus[0].technique.forget_frame(gfn)
                 self.ram.release(gfn)
+        self.fence_harts()
+
+    def forget_frame(self, gfn: int) -> None:
+        """The guest frame is about to move, or to lose its host frame: no translation may lead there."""
+        self.vcpus[0].technique.forget_frame(gfn)
         self.fence_harts()
 
     def _break_reservations(self, gpa: int, length: int) -> None:
@@ -372,7 +386,7 @@ class Vm:
             if vcpu.is_waiting and can_wake(vcpu):
                 vcpu.is_waiting = vcpu.is_suspended = False
             elif vcpu.is_waiting or vcpu.is_stopped:
-                nap = self._wait()
+                nap = self.nap
                 if nap >= self._quiet_steps and self.board.offer_input():
                     continue
                 if nap == NEVER:
@@ -391,8 +405,10 @@ class Vm:
                     if vcpu.technique.observer is not None:
                         vcpu.technique.observer.timed()
 
-    def _wait(self) -> int:
-        """How many steps it will be until anything happens, left alone; NEVER where nothing will."""
+    @property
+    def nap(self) -> int:
+        """How many steps the VM will sleep from now on, left alone; 0 for one that is awake, NEVER for one that nothing
+        in it wakes."""
         return min(self.network.wait(self.steps), *(self._nap(each) for each in self.vcpus))
 
     def _nap(self, vcpu: Vcpu) -> int:

@@ -107,3 +107,39 @@ def test_a_hart_that_the_collector_frees_leaves_its_memory() -> None:
         del hart, owner
         gc.collect(0)
     memory.store(RAM, 8, 1)
+
+
+def test_two_memories_can_have_the_same_bytes_and_marks_of_their_own() -> None:
+    machine = Memory(16384)
+    one, other = Memory(bytes_of=machine), Memory(bytes_of=machine)
+    assert (one.base, one.size) == (machine.base, machine.size)
+    one.store(RAM + 8, 8, 7)
+    assert (machine.load(RAM + 8, 8), other.load(RAM + 8, 8)) == (7, 7)
+    assert (one.take_dirty(RAM, 16384), other.take_dirty(RAM, 16384)) == ([RAM], [])
+    assert (one.dirty_logs(RAM), one.dirty_logs(RAM + 4096), other.dirty_logs(RAM)) == (0xFE, 0, 0)
+    other.changed(RAM, 4096)
+    assert other.take_dirty(RAM, 16384) == [RAM]
+
+
+def test_the_bytes_outlive_the_memory_that_had_them_first() -> None:
+    machine = Memory(8192)
+    view = Memory(bytes_of=Memory(bytes_of=machine))
+    del machine
+    gc.collect()
+    view.store(RAM, 8, 5)
+    assert view.load(RAM, 8) == 5
+
+
+def test_code_that_another_memory_changed_is_decoded_anew_once_it_is_told() -> None:
+    machine = Memory(8192)
+    view = Memory(bytes_of=machine)
+    hart = Hart(view)
+    machine.write(RAM, assemble("li a0, 1\nj .").code)
+    hart.pc = RAM
+    hart.run(4)
+    assert hart.read_gpr(10) == 1
+    machine.write(RAM, assemble("li a0, 2\nj .").code)
+    view.changed(RAM, 8)
+    hart.pc = RAM
+    hart.run(4)
+    assert hart.read_gpr(10) == 2

@@ -87,6 +87,8 @@ class ShadowPaged(Hosted):
                 pager.table_written(gfn)
         else:
             vcpu.exits[ExitReason.SHADOW_FILL] += 1
+            if access == STORE:
+                self.vm.ram.writable(found.gpa)
             if pager.is_full:
                 pager.flush()  # the next entry makes a new root, and the access faults once more
             else:

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from .protocol import Technique
 
 VMID: Final = 1
-IMPLICIT_ACCESS: Final = (0x3000, 0x3020)
+IMPLICIT_WRITE: Final = 0x3020
+IMPLICIT_ACCESS: Final = (0x3000, IMPLICIT_WRITE)
 """htinst for a fault on a page-table entry of the guest's (H, "Transformed Instruction or Pseudoinstruction")."""
 
 ACCESS_OF_FAULT: Final = {
@@ -69,7 +70,9 @@ class TwoStage(Hosted):
         ram = self.vm.ram
         if ram.contains(gpa):
             vcpu.exits[ExitReason.GSTAGE_FILL] += 1
-            self.gstage.map(gpa, ram.hpa(gpa))
+            is_store = access == STORE or exit.tinst == IMPLICIT_WRITE
+            hpa = ram.writable(gpa) if is_store else ram.hpa(gpa)
+            self.gstage.map(gpa, hpa, is_writable=not ram.is_shared(gpa >> PAGE_SHIFT))
             self.vm.fence_harts()  # a real hart may have cached that there was nothing
         elif access == FETCH or exit.tinst in IMPLICIT_ACCESS:
             self.reflect(ACCESS_FAULT[access], exit.tval)

@@ -1,0 +1,1 @@
+"""Many VMs on one machine: its RAM and its time, shared out."""

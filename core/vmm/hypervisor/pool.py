@@ -1,0 +1,141 @@
+"""The machine's frames, and what each VM holds of them.
+
+Between two barriers a VM lives on a stock of its own, so that VMs can run side by side in threads and each run be the
+same. The machine's pool is touched at barriers only: there stocks are filled up, and what was given up comes back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Final
+
+from ...errors import ConfigError
+from ...hart import Memory
+from ...isa.paging import PAGE_SIZE
+from ..frames import FrameAllocator
+
+LOW: Final = 48
+"""Frames of stock at which a VM's stretch of the run ends early, for more: what most exits need, many times over."""
+
+
+class OutOfFrames(ConfigError):
+    """A VM needs a frame, and there is none that it could have; only this VM ends."""
+
+
+class FramePool:
+    """The frames of a machine that no VM holds. memory: all of its RAM."""
+
+    def __init__(self, memory: Memory) -> None:
+        self.memory = memory
+        self.total = memory.size // PAGE_SIZE
+        self._next = memory.base
+        self._end = memory.base + memory.size
+        self._freed: list[int] = []
+
+    @property
+    def free(self) -> int:
+        """How many there are."""
+        return len(self._freed) + (self._end - self._next) // PAGE_SIZE
+
+    def take(self, count: int) -> list[int]:
+        """The hpas of `count` frames, fewer where there are fewer; they hold what they held."""
+        taken = [self._freed.pop() for _ in range(min(count, len(self._freed)))]
+        end = min(self._next + (count - len(taken)) * PAGE_SIZE, self._end)
+        taken += range(self._next, end, PAGE_SIZE)
+        self._next = end
+        return taken
+
+    def take_aligned(self, count: int) -> int:
+        """The hpa of `count` frames in a row, aligned to their size. Raises OutOfFrames."""
+        size = count * PAGE_SIZE
+        hpa = -(-self._next // size) * size
+        if hpa + size <= self._end:
+            self._freed.extend(range(hpa - PAGE_SIZE, self._next - PAGE_SIZE, -PAGE_SIZE))
+            self._next = hpa + size
+            return hpa
+        freed = set(self._freed)
+        for first in sorted(frame for frame in freed if frame % size == 0):
+            run = set(range(first, first + size, PAGE_SIZE))
+            if run <= freed:
+                self._freed = [frame for frame in self._freed if frame not in run]
+                return first
+        raise OutOfFrames(f"the machine has no {count} free frames in a row for a root table")
+
+    def give(self, hpas: Iterable[int]) -> None:
+        """Frames that nobody holds any more."""
+        self._freed.extend(hpas)
+
+
+class VmFrames(FrameAllocator):
+    """What one VM holds of a machine's frames, with a stock that it takes new ones from.
+
+    memory: the VM's own view of the machine's RAM. make_room: called when the stock is used up, to free one of the
+    VM's own. on_low: called when the stock has become low.
+    ran_low: it has, since `refill`.
+    """
+
+    def __init__(self, pool: FramePool, memory: Memory) -> None:
+        super().__init__(memory)
+        self._next = self._end
+        self.make_room: Callable[[], None] = _cannot
+        self.on_low: Callable[[], None] = _ignore
+        self.ran_low = False
+        self._pool = pool
+
+    @property
+    def stock(self) -> int:
+        """How many frames it can take without asking."""
+        return len(self._freed)
+
+    @property
+    def held(self) -> int:
+        """How many it uses, tables included, the stock not."""
+        return len(self._owner)
+
+    def refill(self, stock: int) -> None:
+        """At a barrier: as many frames of stock, or what the pool has; those beyond go back."""
+        self.ran_low = False
+        missing = stock - len(self._freed)
+        if missing > 0:
+            self._freed = self._pool.take(missing) + self._freed
+        elif missing < 0:
+            self._pool.give(self._freed[:-missing])
+            del self._freed[:-missing]
+
+    def give_up(self, hpa: int) -> None:
+        """The frame is no longer this VM's alone, nor free."""
+        self.owners[self._owner.pop(hpa)] -= 1
+
+    def take_over(self, hpa: int, owner: str) -> None:
+        """A frame that was given up is this VM's."""
+        self._give(hpa, owner)
+
+    def give_all(self) -> None:
+        """The VM is no more."""
+        self._pool.give([*self._owner, *self._freed])
+        self._owner.clear()
+        self.owners.clear()
+        self._freed.clear()
+
+    def _take(self, count: int, alignment: int) -> int:
+        if count > 1:
+            return self._pool.take_aligned(count)
+        if not self._freed:
+            self.make_room()
+        return self._freed.pop()
+
+    def allocate(self, owner: str) -> int:
+        """The hpa of a zeroed frame. Raises OutOfFrames where the VM can have none, not even one of its own."""
+        hpa = super().allocate(owner)
+        if len(self._freed) == LOW and not self.ran_low:
+            self.ran_low = True
+            self.on_low()
+        return hpa
+
+
+def _cannot() -> None:
+    raise OutOfFrames("no frame left for this VM")
+
+
+def _ignore() -> None:
+    """Nobody wants to know."""
