@@ -123,7 +123,10 @@ class BuildPackages(build_py):
 setup(
     packages=[f"hartvisor.{name}" for name in find_packages(include=[p for f in FOLDERS for p in (f, f"{f}.*")])],
     package_dir={f"hartvisor.{folder}": folder for folder in FOLDERS},
-    package_data={"": ["py.typed", "*.pyi"], "hartvisor.guest": ["images/*.elf", "images/*.cpio"]},
+    package_data={"": ["py.typed", "*.pyi"], "hartvisor.guest": [
+        "images/*.elf", "images/*.cpio", "images/tern/*.elf",
+        # What the debug data speaks of: whoever looks at a guest's code sees its source.
+        *(f"{folder}/**/*.[chS]" for folder in ("kernel", "kvm", "lib", "tiny", "user"))]},
     ext_modules=find_extensions(),
     cmdclass={"build_ext": BuildExtensions, "build_py": BuildPackages},
 )

@@ -9,9 +9,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from .catalog import CATALOG, FETCHED, ImageInfo
+from .catalog import CATALOG, FETCHED, GUEST, TERN_PROGRAMS, ImageInfo
 
-__all__ = ["GuestError", "ImageInfo", "fetched_images", "image", "image_info", "images"]
+__all__ = ["SOURCES", "GuestError", "ImageInfo", "fetched_images", "image", "image_info", "images", "programs"]
+
+SOURCES = GUEST.parent
+"""The folder that the paths in the guests' debug data start from."""
 
 
 class GuestError(Exception):
@@ -52,3 +55,8 @@ def image(name: str) -> Path:
     if not info.path.is_file():
         raise GuestError(f"guest {name} is not there yet ({info.path} is missing); run: {info.how_to_get}")
     return info.path
+
+
+def programs() -> list[Path]:
+    """Return the user programs of the teaching kernel, as ELF files with symbols and debug data; none if not built."""
+    return sorted(TERN_PROGRAMS.glob("*.elf"))

@@ -18,7 +18,7 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from .catalog import CATALOG, FLOAT_FLAGS, GUEST, IMAGES, PROGRAMS, ImageInfo
+from .catalog import CATALOG, FLOAT_FLAGS, GUEST, IMAGES, PROGRAMS, TERN_PROGRAMS, ImageInfo
 from .cpio import FILE, Entry, write_cpio
 from .ramdisk import pack, strip_elf
 
@@ -104,7 +104,7 @@ def build_program(name: str, patterns: Iterable[str]) -> Path:
     shared = ("user/start.S", "user/user.c", "lib/print.c", "lib/string.c")
     sources = find([*shared, *patterns])
     inputs = [*sources, *find(["user/*.h", "user/user.ld", "user/workload/*.h", "kernel/abi.h", "lib/*.h"])]
-    target = WORK / "user" / f"{name}.elf"
+    target = TERN_PROGRAMS / f"{name}.elf"
     flags = ("-I", str(GUEST / "user"), "-I", str(GUEST / "kernel"))
     compile_elf(sources, GUEST / "user" / "user.ld", flags, inputs, target)
     return target
@@ -166,8 +166,8 @@ def build(names: Iterable[str] = (), folder: Path = IMAGES) -> None:
     wanted = set(names) or {info.name for info in CATALOG}
     if unknown := wanted - {info.name for info in CATALOG}:
         raise BuildError(f"no guest named {', '.join(sorted(unknown))}; there are {', '.join(i.name for i in CATALOG)}")
-    if not (GUEST / "lib").is_dir():
-        raise BuildError(f"{GUEST} holds no sources: an installed package has only the built images")
+    if not (GUEST.parent / "setup.py").is_file():
+        raise BuildError(f"{GUEST} is an installed package, which holds the built images: build in a source tree")
     chosen = [info for info in CATALOG if info.name in wanted]
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         programs = None if names else pool.submit(build_programs, folder / PROGRAMS.name)

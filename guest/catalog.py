@@ -12,6 +12,9 @@ IMAGES = GUEST / "images"
 PROGRAMS = IMAGES / "debian-programs.cpio"
 """What of ours lies in Debian's file system: kvmrun, which runs a VM there, and the guest in that VM."""
 
+TERN_PROGRAMS = IMAGES / "tern"
+"""tern's user programs as they were linked, for debuggers: its ramdisk holds them without symbols and debug data."""
+
 
 @dataclass(frozen=True)
 class ImageInfo:

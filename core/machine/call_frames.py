@@ -22,20 +22,27 @@ MOST_BYTES: Final = 1 << 20
 """Larger sections are left alone: reading one takes seconds, and kernels of that size keep frame pointers."""
 
 SIGNAL_FRAME: Final = b"S"
-"""In an augmentation: what is unwound is no call but a trap; the address found is that of an instruction not yet
-executed."""
+N_GPRS: Final = 32
+"""An augmentation with S, or a return address in none of the GPRs, tells that what is unwound is no call but a trap:
+the address found is that of an instruction not yet executed. (In .debug_frame assemblers leave augmentations out.)"""
+
+
+CSR_COLUMN: Final = 4096
+"""What a CSR's number is above itself among DWARF's register numbers (ELF psABI, "DWARF Register Numbers")."""
 
 
 class FrameRule(NamedTuple):
     """How to get from a function's frame to its caller's. The CFA, which is the caller's sp, is register + offset.
 
     saved: the offset from the CFA at which a register's value lies in memory, by DWARF's register number: 0 to 31 are
-    x0 to x31. lost: registers whose values are gone. return_column: the register that holds the return address.
+    x0 to x31. moved: the register that its value is in. lost: those whose values are gone. return_column: the one that
+    holds the return address. is_trap: it is not one of a function that was called, but of a trap's handler.
     """
 
     register: int
     offset: int
     saved: dict[int, int]
+    moved: dict[int, int]
     lost: frozenset[int]
     return_column: int
     is_trap: bool
@@ -69,18 +76,19 @@ class CallFrames:
             row = each
         if row is None or row["cfa"].expr is not None:
             return None
-        saved: dict[int, int] = {}
-        lost = set()
+        saved, moved, lost = {}, {}, set()
         for register, rule in row.items():
             if register in ("pc", "cfa") or rule.type == "SAME_VALUE":
                 continue
             if rule.type == "OFFSET":
                 saved[register] = rule.arg
+            elif rule.type == "REGISTER":
+                moved[register] = rule.arg
             else:
                 lost.add(register)
-        augmentation = entry.cie.header["augmentation"]
-        return FrameRule(row["cfa"].reg, row["cfa"].offset, saved, frozenset(lost),
-                         entry.cie.header["return_address_register"], SIGNAL_FRAME in augmentation)
+        column = entry.cie.header["return_address_register"]
+        is_trap = column >= N_GPRS or SIGNAL_FRAME in entry.cie.header["augmentation"]
+        return FrameRule(row["cfa"].reg, row["cfa"].offset, saved, moved, frozenset(lost), column, is_trap)
 
     @cached_property
     def _entries(self) -> tuple[list[int], list[Any]]:

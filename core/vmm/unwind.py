@@ -7,12 +7,13 @@ as code is found that keeps them; a function that keeps none, or does not yet or
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Final, NamedTuple, Protocol
 
 from ..isa.decoder import Decoded, decode, length
 from ..isa.registers import NUMBER
-from ..machine.call_frames import FrameRule
+from ..machine.call_frames import CSR_COLUMN, N_GPRS, FrameRule
 
 MAX_DEPTH: Final = 64
 PROLOGUE_BYTES: Final = 96
@@ -27,6 +28,7 @@ FRAME_RECORD: Final = 16
 """Bytes below a frame pointer: the caller's s0, then ra."""
 
 WORD_BYTES: Final = 8
+NO_CSRS: Final[Mapping[int, int]] = MappingProxyType({})
 WORD: Final = (1 << 64) - 1
 RA, SP, FP = NUMBER["ra"], NUMBER["sp"], NUMBER["s0"]
 
@@ -61,6 +63,11 @@ class Frame(NamedTuple):
     sp: int | None
     ra_at: int | None = None
 
+    @property
+    def is_interrupted(self) -> bool:
+        """Whether a trap led away from it, and no call."""
+        return self.address == self.inside
+
 
 class Unwinder:
     """Follows stacks in one address space, or in several that have the same code at the same addresses."""
@@ -71,9 +78,13 @@ class Unwinder:
         self._frames: dict[int, int | None] = {}
         self._ends: dict[int, bool] = {}
 
-    def frames(self, pc: int, gprs: Sequence[int], load: Load) -> Iterator[Frame]:
-        """From the function at `pc`, where a hart has these registers, outwards, MAX_DEPTH at most."""
-        state = _State(pc, pc, dict(enumerate(gprs)), is_exact=True)
+    def frames(self, pc: int, gprs: Sequence[int], load: Load, csrs: Mapping[int, int] = NO_CSRS) -> Iterator[Frame]:
+        """From the function at `pc`, where a hart has these registers, outwards, MAX_DEPTH at most.
+
+        csrs: values by number, of those that a trap's handler has not saved yet.
+        """
+        known = {number + CSR_COLUMN: value for number, value in csrs.items()}
+        state = _State(pc, pc, dict(enumerate(gprs)) | known, is_exact=True)
         for _ in range(MAX_DEPTH):
             found = self._rules.find(state.inside) if self._rules is not None else None
             outer, ra_at = _by_rule(state, found, load) if found is not None else self._by_convention(state, load)
@@ -143,10 +154,13 @@ def _by_rule(state: _State, rule: FrameRule, load: Load) -> tuple[_State | None,
     if base is None:
         return None, None
     cfa = base + rule.offset & WORD
-    registers = {number: value for number, value in state.registers.items() if number not in rule.lost}
-    registers[SP] = cfa
     if rule.return_column not in rule.saved and not state.is_exact:
         return None, None  # it has called, and kept no way back: the outermost
+    registers = {number: value for number, value in state.registers.items() if number not in rule.lost}
+    registers[SP] = cfa
+    for number, other in rule.moved.items():
+        if other in state.registers:
+            registers[number] = state.registers[other]
     for number, offset in rule.saved.items():
         value = load(cfa + offset & WORD, WORD_BYTES)
         if value is None:
@@ -157,7 +171,8 @@ def _by_rule(state: _State, rule: FrameRule, load: Load) -> tuple[_State | None,
     address = registers.get(rule.return_column)
     if not address:
         return None, ra_at
-    return _State(address, address if rule.is_trap else address - 1, registers, is_exact=rule.is_trap), ra_at
+    kept = {number: value for number, value in registers.items() if number < N_GPRS}
+    return _State(address, address if rule.is_trap else address - 1, kept, is_exact=rule.is_trap), ra_at
 
 
 def _code(start: int, size: int, load: Load) -> Iterator[tuple[int, Decoded]]:

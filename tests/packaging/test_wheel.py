@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-from hartvisor.guest import images
+from hartvisor.guest import images, programs
 from tests.structure.tree import FOLDERS, ROOT, own_files
 
 OURS = [path for path in own_files() if path.parts[0] in FOLDERS]
@@ -77,11 +77,17 @@ def test_wheel_holds_every_extension(wheel_names: set[str]) -> None:
 
 def test_wheel_holds_every_built_guest(wheel_names: set[str]) -> None:
     shipped = {f"hartvisor/guest/images/{info.path.name}" for info in images()}
+    shipped |= {f"hartvisor/guest/images/tern/{path.name}" for path in programs()}
     assert shipped == {name for name in wheel_names if name.endswith(".elf")}
 
 
-def test_wheel_holds_no_source_of_what_it_holds_built(wheel_names: set[str]) -> None:
-    assert [name for name in wheel_names if name.endswith((".pyx", ".pxd", ".pxi", ".c", ".S", ".ld"))] == []
+def test_wheel_holds_the_guests_sources_for_who_looks_at_their_code(wheel_names: set[str]) -> None:
+    sources = {in_wheel(path) for path in OURS if path.parts[0] == "guest" and path.suffix in (".c", ".h", ".S")}
+    assert sources == {name for name in wheel_names if name.endswith((".c", ".h", ".S"))}
+
+
+def test_wheel_holds_no_source_of_the_compiled_hart(wheel_names: set[str]) -> None:
+    assert [name for name in wheel_names if name.endswith((".pyx", ".pxd", ".pxi", ".ld"))] == []
     tops = {name.split("/")[0] for name in wheel_names}
     assert {top for top in tops if not top.endswith(".dist-info")} == {"hartvisor"}
 
@@ -94,6 +100,7 @@ def test_installed_wheel_works_away_from_the_source(wheel: Path, tmp_path: Path)
         "import hartvisor.core.hart, hartvisor.core.hart.hart, hartvisor.guest\n"
         "print(hartvisor.core.hart.hart.__file__)\n"
         "print(hartvisor.guest.image('hello'))\n"
+        "print(*hartvisor.guest.programs(), sep='\\n')\n"
     )
     run = subprocess.run(
         [sys.executable, "-c", program],

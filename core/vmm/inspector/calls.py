@@ -6,16 +6,12 @@ from typing import Final
 
 from ...isa.decoder import Decoded, decode, length
 from ...isa.registers import NUMBER
-from ..walker import FETCH, LOAD, USER
+from ..unwind import Frame
+from ..walker import FETCH, USER
 from .inspector import Inspector
 
-RA: Final = NUMBER["ra"]
-FP: Final = NUMBER["s0"]
-LINKS: Final = (RA, NUMBER["t0"])
+LINKS: Final = (NUMBER["ra"], NUMBER["t0"])
 """Registers that a call leaves its return address in (unprivileged manual, "jalr" hints)."""
-
-SAVED_RA: Final = 8
-"""How far below a frame pointer the saved ra lies (ELF psABI, "Frame Pointer Convention")."""
 
 
 def instruction(inspector: Inspector) -> Decoded | None:
@@ -49,16 +45,15 @@ def is_return(inspector: Inspector) -> bool:
         insn.name == "jalr" and not insn.rd and insn.rs1 in LINKS))
 
 
+def caller(inspector: Inspector) -> Frame | None:
+    """Where the function at pc was called from, or, in a trap handler, what was interrupted; None where that cannot be
+    told."""
+    frames = inspector.code.frames(inspector.vcpu)
+    next(frames)
+    return next(frames, None)
+
+
 def return_address(inspector: Inspector) -> int | None:
-    """Where the function at pc was called from, None where that cannot be told."""
-    vcpu = inspector.vcpu
-    hart, symbols = vcpu.hart, inspector.symbols
-    ra = hart.read_gpr(RA)
-    here, there = symbols.find(hart.pc), symbols.find(ra - 1)
-    if here is not None and there is not None and here[0] != there[0]:
-        return ra
-    place = vcpu.walk(hart.read_gpr(FP) - SAVED_RA, LOAD)
-    if place.cause is not None or not inspector.vm.ram.contains(place.gpa, 8):
-        return None
-    saved = inspector.vm.ram.load(place.gpa, 8)
-    return saved if symbols.find(saved - 1) is not None else None
+    """Where the function at pc will return to, None where that cannot be told."""
+    frame = caller(inspector)
+    return None if frame is None else frame.address

@@ -16,7 +16,8 @@ from ...errors import ConfigError
 from ...machine.device_tree import DEFAULT_TIMEBASE
 from ...machine.inputs import Parted
 from ...machine.loader import Image
-from ...machine.symbols import Symbols, symbols_of
+from ...machine.program import Program
+from ...machine.symbols import Symbols
 from ...machine.watching import Until
 from ..exit_log import ExitLog
 from ..gdb.target import ASLEEP, BREAKPOINT, Halt, VmTarget
@@ -25,6 +26,7 @@ from ..timeline import past_of
 from ..vcpu import Vcpu
 from ..views.rates import Rates
 from ..vm import Vm
+from .code import Code
 from .output import Output
 from .stops import KINDS, UNTIL_OF, Breakpoint, Watchpoint
 
@@ -46,19 +48,20 @@ PARTED: Final = "PARTED"
 class Inspector:
     """A VM, and what there is to know of it.
 
-    name: what the user calls it. symbols: of its code. sources: folders in which its source files may lie. limit: the
-    step at which a recording of it ends.
+    name: what the user calls it. symbols: of its code, where they are not the image's. programs: ELF files that may run
+    on it. sources: folders in which source files may lie. limit: the step at which a recording of it ends.
     vcpu_index: which vCPU is looked at. exit: the number, in `log`, of the exit that it stands at, if a move led there:
     the guest is then before the instruction that trapped. halt: why the last run ended. is_running: in the midst of a
     move. moves, edits: how many moves were made, how often another future was begun.
     """
 
-    def __init__(self, name: str, vm: Vm, *, symbols: Symbols | None = None, sources: Sequence[Path] = (),
-                 limit: int | None = None) -> None:
+    def __init__(self, name: str, vm: Vm, *, symbols: Symbols | None = None, programs: Sequence[Path] = (),
+                 sources: Sequence[Path] = (), limit: int | None = None) -> None:
         self.name = name
         self.vm = vm
         self.image: Image | None = vm.image
-        self.symbols = symbols if symbols is not None else symbols_of(vm.image) if vm.image else Symbols({}, [])
+        self.code = Code(Program(name, vm.image, symbols), programs)
+        self.symbols = self.code.kernel.symbols
         self.sources = tuple(sources)
         self.limit = limit
         self.output = Output(lambda: vm.steps)

@@ -16,7 +16,7 @@ from ...hart import UNTIL_STEP
 from ...isa.registers import NUMBER
 from ...machine.watching import Until
 from ..gdb.target import BREAKPOINT, CHANGED, Halt
-from .calls import next_address, return_address
+from .calls import caller, next_address
 from .inspector import Inspector, Moves
 
 SP: Final = NUMBER["sp"]
@@ -54,9 +54,9 @@ def go_on(inspector: Inspector) -> Moves:
         yield
 
 
-def run_to(inspector: Inspector, address: int, lowest_sp: int, mode: int) -> Moves:
-    """On, until the vCPU looked at is at `address` in `mode`, in a frame no deeper than `lowest_sp`; or something else
-    stops it."""
+def run_to(inspector: Inspector, address: int, lowest_sp: int, mode: int | None) -> Moves:
+    """On, until the vCPU looked at is at `address` in `mode` (None: in any), in a frame no deeper than `lowest_sp`; or
+    something else stops it."""
     index, is_own = inspector.vcpu_index, address in {each.address for each in inspector.breakpoints}
     inspector.place_again([address])
     try:
@@ -68,7 +68,7 @@ def run_to(inspector: Inspector, address: int, lowest_sp: int, mode: int) -> Mov
             vcpu = inspector.vm.vcpus[index]
             if halt.reason != BREAKPOINT or vcpu.hart.pc != address or halt.hart != index or is_own:
                 return halt
-            if vcpu.hart.read_gpr(SP) >= lowest_sp and vcpu.mode == mode:
+            if vcpu.hart.read_gpr(SP) >= lowest_sp and mode in (None, vcpu.mode):
                 return inspector.stopped(CHANGED, "came back")
     finally:
         inspector.place_again()
@@ -84,12 +84,14 @@ def over(inspector: Inspector) -> Moves:
 
 
 def finish(inspector: Inspector) -> Moves:
-    """To where this function was called from. Raises ConfigError where that cannot be told."""
-    address = return_address(inspector)
-    if address is None:
+    """To where this function was called from; out of a trap handler, to what it interrupted. Raises ConfigError where
+    that cannot be told."""
+    frame = caller(inspector)
+    if frame is None:
         raise ConfigError("no caller is known here: this is the outermost function, or code without frames")
     vcpu = inspector.vcpu
-    return (yield from run_to(inspector, address, vcpu.hart.read_gpr(SP), vcpu.mode))
+    sp = vcpu.hart.read_gpr(SP) if frame.sp is None else frame.sp
+    return (yield from run_to(inspector, frame.address, sp, None if frame.is_interrupted else vcpu.mode))
 
 
 def goto(inspector: Inspector, step: int) -> Moves:

@@ -7,6 +7,7 @@ from itertools import pairwise
 import pytest
 
 from hartvisor.core.errors import ConfigError
+from hartvisor.core.isa.csrs import BY_NAME
 from hartvisor.core.isa.registers import NUMBER
 from hartvisor.core.machine.loader import load_image
 from hartvisor.core.vmm.config import VmConfig
@@ -16,6 +17,7 @@ from hartvisor.core.vmm.gdb.target import Halt
 from hartvisor.core.vmm.inspector import Inspector, Moves, back, exit_moves, moves
 from hartvisor.core.vmm.inspector.stops import Watched, Watchpoint
 from hartvisor.core.vmm.vm import Vm
+from hartvisor.core.vmm.walker import USER
 from hartvisor.guest import image
 
 HYPERVISED = ("deprivileged", "shadow", "two-stage")
@@ -183,3 +185,15 @@ def test_two_registers_at_a_time_are_refused() -> None:
 def test_bare_has_no_exits() -> None:
     with pytest.raises(ConfigError, match="nothing is virtualized"):
         do(exit_moves.next_exit(start("bare")))
+
+
+@pytest.mark.parametrize("technique", TECHNIQUES)
+def test_finish_leads_out_of_a_system_call_to_the_program_that_made_it(technique: str) -> None:
+    inspector = start(technique)
+    run_to_symbol(inspector, "system_call")
+    call = inspector.vcpu.csrs.read(BY_NAME["sepc"].number)
+    do(moves.finish(inspector))
+    assert inspector.vcpu.hart.pc in range(IMAGE.symbols["user_trap"], IMAGE.symbols["user_trap"] + 0x200)
+    do(moves.finish(inspector))
+    do(moves.finish(inspector))
+    assert (inspector.vcpu.hart.pc, inspector.vcpu.mode) == (call + 4, USER)
