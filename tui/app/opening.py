@@ -17,10 +17,8 @@ from ...core.vmm.inspector import Inspection, Inspector
 from ...core.vmm.recording import MAGIC, Replay, read_recording
 from ...core.vmm.store import Store
 from ...core.vmm.vm import Vm
+from ...guest import SOURCES, programs
 from ..options import find_image, make_config, parse_guest_isa
-
-SOURCES = (Path(__file__).parents[2],)
-"""Where our own guests' source files lie: in the repository, and not beside an installed package."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +66,7 @@ def _open(wish: Wish, name: str, title: str, technique: str | None, devices: Seq
             try:
                 if name in {kept.name for kept in store.list()}:
                     vm, _ = store.restore(name, discard, technique)
-                    return Inspector(title, vm, symbols=wish.symbols, sources=SOURCES)
+                    return _inspect(wish, title, vm)
             finally:
                 store.close()
         raise
@@ -78,7 +76,7 @@ def _open(wish: Wish, name: str, title: str, technique: str | None, devices: Seq
     ramdisk = wish.initrd or (info.initrd if info is not None else ())
     config = make_config(wish.memory, technique=chosen, append=bootargs, policy=wish.policy, tlb=wish.tlb,
                          isa=parse_guest_isa(wish.isa, [chosen]), vcpus=wish.smp, initrd=read_files(ramdisk))
-    return Inspector(title, Vm(config, image, discard, devices), symbols=wish.symbols, sources=SOURCES)
+    return _inspect(wish, title, Vm(config, image, discard, devices))
 
 
 def _is_recording(name: str) -> bool:
@@ -93,4 +91,11 @@ def _is_recording(name: str) -> bool:
 def _replay(wish: Wish, name: str, title: str, technique: str | None) -> Inspector:
     recording = read_recording(Path(name))
     again = Replay(recording, discard, technique)
-    return Inspector(title, again.vm, symbols=wish.symbols, sources=SOURCES, limit=recording.length)
+    return _inspect(wish, title, again.vm, recording.length)
+
+
+def _inspect(wish: Wish, title: str, vm: Vm, limit: int | None = None) -> Inspector:
+    """The VM under the glass. Sources are looked for where our own guests' lie, near the image, and here."""
+    near = [Path(vm.image.name).parent] if vm.image is not None else []
+    return Inspector(title, vm, symbols=wish.symbols, programs=programs(), sources=(SOURCES, *near, Path.cwd()),
+                     limit=limit)
