@@ -35,7 +35,7 @@ TYPE_NAMES = {0: "untyped", 1: "a relocatable object file", 4: "a core dump"}
 ET_EXEC, ET_DYN = 2, 3
 PHDR_SIZE, SHDR_SIZE = 56, 64
 PF_X = 1
-SHF_EXECINSTR = 4
+SHF_ALLOC, SHF_EXECINSTR = 2, 4
 ADDRESS_SPACE = 1 << 64
 WANTED = "a statically linked 64-bit little-endian RISC-V ELF"
 
@@ -60,6 +60,16 @@ class CodeRange:
 
     address: int
     data: bytes
+
+
+@dataclass(frozen=True)
+class Section:
+    """A named part of an image in memory, as linked, and where it is loaded."""
+
+    name: str
+    address: int
+    gpa: int
+    size: int
 
 
 @dataclass(frozen=True)
@@ -101,6 +111,17 @@ class Image:
             return tuple(CodeRange(segment.gpa, segment.data) for segment in self.segments)
         try:
             return read_code(self.file)
+        except Exception as error:
+            raise ImageError(f"{self.name}: damaged sections ({describe(error)}); rebuild or strip it") from error
+
+
+    @cached_property
+    def sections(self) -> tuple[Section, ...]:
+        """The sections that take up memory, by rising address; none of what is no ELF file. Raises ImageError."""
+        if not self.file.startswith(ELF_MAGIC):
+            return ()
+        try:
+            return read_sections(self.file)
         except Exception as error:
             raise ImageError(f"{self.name}: damaged sections ({describe(error)}); rebuild or strip it") from error
 
@@ -277,6 +298,22 @@ def read_code(data: bytes) -> tuple[CodeRange, ...]:
         if segment.header.p_flags & PF_X
     ]
     return tuple(CodeRange(address, data[offset : offset + size]) for address, offset, size in sorted(places) if size)
+
+
+def read_sections(data: bytes) -> tuple[Section, ...]:
+    """The sections of `Image.sections`; raises anything for damaged headers."""
+    elf = ELFFile(io.BytesIO(data))
+    loads = [segment.header for segment in elf.iter_segments(type="PT_LOAD")]
+    found = []
+    for section in elf.iter_sections():
+        header = section.header
+        for load in loads:
+            if header.sh_flags & SHF_ALLOC and header.sh_size and (
+                    load.p_vaddr <= header.sh_addr < load.p_vaddr + load.p_memsz):
+                gpa = header.sh_addr - load.p_vaddr + load.p_paddr
+                found.append(Section(section.name, header.sh_addr, gpa, header.sh_size))
+                break
+    return tuple(sorted(found, key=lambda section: section.address))
 
 
 def describe(error: Exception) -> str:

@@ -79,17 +79,18 @@ class TableNotes:
 
     @contextmanager
     def taking(self) -> Iterator[None]:
-        """While the VM runs, and what happens is no repetition."""
-        is_past = self._vm.inputs.is_past
-        if not is_past and self._vm.steps != self._upto:
-            self._memory.forget_notes(0)    # somebody took the VM elsewhere: what was before is another's
-            self.since = self._vm.steps
-        self._memory.takes_notes = not is_past
+        """While the VM runs, and what happens has not been noted yet."""
+        steps = self._vm.steps
+        is_known = steps < self._upto and self._vm.inputs.is_past
+        if steps != self._upto and not is_known:
+            self._memory.forget_notes(0)    # it was taken elsewhere: what was before is another's
+            self.since = self._upto = steps
+        self._memory.takes_notes = not is_known
         try:
             yield
         finally:
             self._memory.takes_notes = False
-            if not is_past:
+            if not is_known:
                 self._upto = self._vm.steps
 
     def forget_from(self, step: int) -> None:
@@ -111,6 +112,8 @@ class TableNotes:
 
     def history(self, vcpu: Vcpu, entries: Sequence[int]) -> History:
         """Of entries by hpa, as of now."""
+        if self._vm.steps > self._upto:
+            return History((), False)       # in another history, which has been seen but not noted
         found, is_whole = self._memory.notes(vcpu.index, self._vm.steps, entries)
         return History(tuple(Note(*note) for note in found), is_whole)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from ...isa.paging import (
     GSTAGE_FORMATS,
@@ -39,6 +39,9 @@ from ...isa.paging import (
 )
 from ..walker import FETCH, LOAD, STORE
 
+if TYPE_CHECKING:
+    from ...hart import Memory
+
 PROCESS: Final = "Virtual Address Translation Process"
 """The section of the privileged manual that numbers the steps."""
 
@@ -57,6 +60,11 @@ _NAMES: Final = {FETCH: "fetch", LOAD: "load", STORE: "store"}
 
 LoadEntry = Callable[[int], int | None]
 """load(address) gives the entry there, None where there is no RAM."""
+
+
+def entries_of(memory: Memory) -> LoadEntry:
+    """Those in a machine's RAM, by HPA."""
+    return lambda hpa: memory.load(hpa, PTE_SIZE) if memory.contains(hpa, PTE_SIZE) else None
 
 
 @dataclass(frozen=True)
