@@ -164,6 +164,16 @@ class ExitLog:
             del column[first:]
         del self._counted[first // BLOCK + 1:]
 
+    def keep(self) -> tuple[array[int], ...]:
+        """All of it (snapshot_tree.py)."""
+        return tuple(column[:] for column in self._columns)
+
+    def put_back(self, kept: tuple[array[int], ...] | None) -> None:
+        """Have noted that, and nothing else."""
+        for column, values in zip(self._columns, kept or [column[:0] for column in self._columns], strict=True):
+            column[:] = values
+        del self._counted[1:]
+
     # --- looking for some of them
 
     def step_of(self, number: int) -> int:

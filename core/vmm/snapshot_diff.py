@@ -14,9 +14,14 @@ from ..machine.loader import load_image
 from ..machine.paged import ZERO_PAGE
 from .digest import visible_state
 from .recipe import IMAGE
+from .snapshots import Snapshot
+from .state import VmState
 from .store import Saved, Store, where
 
 WORD = 8
+
+REACH = 1 << 20
+"""Bytes behind a symbol that are taken to belong to it."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +29,7 @@ class PageDifference:
     """A page that differs. source: 0 for RAM, n for disk n - 1. number: the page's. n_bytes: how many differ.
 
     address: of the first doubleword that differs: a GPA, or an offset on the disk. one, other: what it holds. symbol:
-    where that is, as name+offset.
+    where that is, as name+offset. names: of every symbol with something in this page that differs, in order.
     """
 
     source: int
@@ -34,6 +39,7 @@ class PageDifference:
     one: int
     other: int
     symbol: str = ""
+    names: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """For --json."""
@@ -56,13 +62,22 @@ class Symbols:
         self._rows = sorted((address, name) for name, address in names.items())
         self._addresses = [address for address, _ in self._rows]
 
-    def describe(self, address: int, reach: int = 1 << 20) -> str:
-        """name+0x10; nothing where none is within `reach` bytes below."""
-        index = bisect_right(self._addresses, address) - 1
-        if index < 0 or address - self._addresses[index] > reach:
+    def describe(self, address: int) -> str:
+        """name+0x10; nothing where none is within REACH bytes below."""
+        found = self._find(address)
+        if found is None:
             return ""
-        first, name = self._rows[index]
+        first, name = found
         return name if first == address else f"{name}+{address - first:#x}"
+
+    def name(self, address: int) -> str:
+        """The same, without the offset."""
+        found = self._find(address)
+        return found[1] if found is not None else ""
+
+    def _find(self, address: int) -> tuple[int, str] | None:
+        index = bisect_right(self._addresses, address) - 1
+        return self._rows[index] if index >= 0 and address - self._addresses[index] <= REACH else None
 
 
 def symbols_of(saved: Saved) -> Symbols:
@@ -77,25 +92,47 @@ def symbols_of(saved: Saved) -> Symbols:
 def compare_snapshots(store: Store, one: str, other: str) -> Difference:
     """What differs between two snapshots of a store. Raises ConfigError or DamagedError."""
     first, second = store.load(one), store.load(other)
-    mine, theirs = visible_state(first.state), visible_state(second.state)
-    names = [*mine, *(name for name in theirs if name not in mine)]
-    pairs = {name: (mine.get(name, "-"), theirs.get(name, "-")) for name in names}
-    fields = {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
     symbols = symbols_of(first)
     pages: list[PageDifference] = []
     for source, (maps, others) in enumerate(zip(first.maps, second.maps, strict=False)):
         for number in sorted(maps.keys() | others.keys()):
-            if maps.get(number) != others.get(number):
-                pages.append(_compare_page(store, source, number, maps.get(number), others.get(number), symbols))
-    return Difference(fields, tuple(pages))
+            keys = maps.get(number), others.get(number)
+            if keys[0] != keys[1]:
+                mine, theirs = (store.page(key) if key else None for key in keys)
+                pages.append(_compare_page(source, number, mine, theirs, symbols))
+    return Difference(_compare_fields(first.state, second.state), tuple(pages))
 
 
-def _compare_page(store: Store, source: int, number: int, one: bytes | None, other: bytes | None,
+def compare_in_memory(first: Snapshot, second: Snapshot, symbols: Symbols) -> Difference:
+    """What differs between two snapshots of one VM, in its tree."""
+    nodes = set(first.lineage()) ^ set(second.lineage())
+    found: list[PageDifference] = []
+    for source in range(len(first.pages)):
+        numbers = {number for node in nodes for number in node.pages[source]}
+        mine, theirs = first.find(source, numbers), second.find(source, numbers)
+        found += [_compare_page(source, number, mine[number], theirs[number], symbols)
+                  for number in sorted(numbers) if mine[number] != theirs[number]]
+    return Difference(_compare_fields(first.state, second.state), tuple(found))
+
+
+def _compare_fields(one: VmState, other: VmState) -> dict[str, tuple[str, str]]:
+    mine, theirs = visible_state(one), visible_state(other)
+    names = [*mine, *(name for name in theirs if name not in mine)]
+    pairs = {name: (mine.get(name, "-"), theirs.get(name, "-")) for name in names}
+    return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
+
+
+def _compare_page(source: int, number: int, one: bytes | None, other: bytes | None,
                   symbols: Symbols) -> PageDifference:
-    mine, theirs = ((store.page(key) if key else None) or ZERO_PAGE for key in (one, other))
-    differing = [at for at, (a, b) in enumerate(zip(mine, theirs, strict=False)) if a != b]
-    at = (differing[0] if differing else 0) // WORD * WORD
+    mine, theirs = one or ZERO_PAGE, other or ZERO_PAGE
+    words = [at * WORD for at, (a, b) in enumerate(zip(memoryview(mine).cast("Q"), memoryview(theirs).cast("Q"),
+                                                       strict=False)) if a != b]
+    n_bytes = sum(a != b for at in words
+                  for a, b in zip(mine[at : at + WORD], theirs[at : at + WORD], strict=True))
+    at = words[0] if words else 0
     address = (number << PAGE_SHIFT) + at
     first, second = (int.from_bytes(page[at : at + WORD], "little") for page in (mine, theirs))
     symbol = symbols.describe(address) if source == 0 else ""
-    return PageDifference(source, number, len(differing), address, first, second, symbol)
+    names = dict.fromkeys(symbols.name((number << PAGE_SHIFT) + word) for word in words) if source == 0 else {}
+    return PageDifference(source, number, n_bytes, address, first, second, symbol,
+                          tuple(name for name in names if name))

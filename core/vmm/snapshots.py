@@ -43,7 +43,7 @@ class Snapshot:
     here.
     """
 
-    __slots__ = ("children", "pages", "parent", "state", "steps")
+    __slots__ = ("_size", "children", "pages", "parent", "state", "steps")
 
     def __init__(self, parent: Snapshot | None, state: Any, steps: int, pages: tuple[Pages, ...]) -> None:
         self.parent = parent
@@ -51,6 +51,7 @@ class Snapshot:
         self.steps = steps
         self.pages = pages
         self.children: list[Snapshot] = []
+        self._size = -1
         if parent is not None:
             parent.children.append(self)
 
@@ -84,7 +85,16 @@ class Snapshot:
     @property
     def size(self) -> int:
         """Bytes of the pages it holds itself."""
-        return sum(len(data) for pages in self.pages for data in pages.values() if data)
+        if self._size < 0:
+            self._size = sum(len(data) for pages in self.pages for data in pages.values() if data)
+        return self._size
+
+    def take_over(self, pages: tuple[Pages, ...]) -> None:
+        """Hold what a parent that goes away held, where it holds nothing itself."""
+        for own, others in zip(self.pages, pages, strict=True):
+            for number, data in others.items():
+                own.setdefault(number, data)
+        self._size = -1
 
 
 class Snapshots:
@@ -132,9 +142,7 @@ class Snapshots:
         if parent is None or snapshot is self.here:
             raise ValueError("the first snapshot, and the one that the present comes from, cannot be forgotten")
         for child in snapshot.children:
-            for mine, theirs in zip(snapshot.pages, child.pages, strict=True):
-                for number, data in mine.items():
-                    theirs.setdefault(number, data)
+            child.take_over(snapshot.pages)
             child.parent = parent
             parent.children.append(child)
         parent.children.remove(snapshot)

@@ -396,9 +396,10 @@ class Timeline:
         del self.checkpoints[index:]
         self.let_go(gone)
         self.end = self.step
-        self._tell(self.step)
+        self.tell(self.step)
 
-    def _tell(self, step: int) -> None:
+    def tell(self, step: int) -> None:
+        """What was remembered from `step` on is no longer so."""
         for told in self.on_fork:
             told(step)
 
@@ -430,7 +431,7 @@ class Timeline:
         self.checkpoints, self.end = list(checkpoints), end
         self._inputs.events[:] = events
         self._stone = None
-        self._tell(since)
+        self.tell(since)
 
     def _output(self, data: bytes) -> None:
         """What the guest writes is written once."""

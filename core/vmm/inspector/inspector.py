@@ -21,6 +21,7 @@ from ...machine.symbols import Symbols
 from ...machine.watching import Until
 from ..exit_log import ExitLog
 from ..gdb.target import ASLEEP, BREAKPOINT, Halt, VmTarget
+from ..snapshot_tree import History, SnapshotTree
 from ..table_notes import TableNotes
 from ..timeline import past_of
 from ..vcpu import Vcpu
@@ -70,8 +71,13 @@ class Inspector:
         self.target = VmTarget(vm, self.timeline)
         self.log = ExitLog(vm) if self.technique != "bare" else None
         self.table_notes = TableNotes(vm)
+        self.snapshots: SnapshotTree | None = None
         if self.timeline is not None:
             self.timeline.on_fork.append(self._forked)
+            histories: list[History] = [self.output]
+            if self.log is not None:
+                histories.append(self.log)
+            self.snapshots = SnapshotTree(self.timeline, histories)
         self.vcpu_index = 0
         self.exit: int | None = None
         self.halt: Halt | None = None

@@ -47,6 +47,16 @@ class Output:
         kept = bisect_left(self._steps, step)
         del self._steps[kept:], self._ends[kept:]
 
+    def keep(self) -> tuple[bytes, array[int], array[int], int]:
+        """All of it (snapshot_tree.py)."""
+        return bytes(self._data), self._steps[:], self._ends[:], self._dropped
+
+    def put_back(self, kept: tuple[bytes, array[int], array[int], int] | None) -> None:
+        """Have been written that, and nothing else."""
+        data, steps, ends, self._dropped = kept or (b"", array("Q"), array("Q"), 0)
+        self._data = bytearray(data)
+        self._steps, self._ends = steps[:], ends[:]
+
     def _place(self, step: int) -> int:
         kept = bisect_left(self._steps, step)
         return max(0, self._ends[kept - 1] - self._dropped) if kept else 0
