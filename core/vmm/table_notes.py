@@ -103,6 +103,14 @@ class TableNotes:
                 self._memory.forget_notes(0)
                 self.since = step
 
+    def keep(self) -> None:
+        """Notes are not kept for a history that is left (snapshot_tree.py)."""
+
+    def put_back(self, kept: None) -> None:
+        """Another history was taken up, of which nothing is noted as far as it goes."""
+        self._memory.forget_notes(0)
+        self._upto = self.since = EVERY
+
     def walked(self, found: Walk) -> None:
         """The hypervisor read these entries for the guest."""
         if self._memory.takes_notes:

@@ -74,7 +74,7 @@ class Inspector:
         self.snapshots: SnapshotTree | None = None
         if self.timeline is not None:
             self.timeline.on_fork.append(self._forked)
-            histories: list[History] = [self.output]
+            histories: list[History] = [self.output, self.table_notes]
             if self.log is not None:
                 histories.append(self.log)
             self.snapshots = SnapshotTree(self.timeline, histories)
