@@ -82,25 +82,32 @@ class Network:
         if isinstance(wire, Wire):
             self.wires[slot] = wire
             self._cards[slot] = card
-            wire.post = lambda frame: self._send(slot, frame, self._clock() + self._latency)
+            wire.post = lambda frame: self._answer(slot, frame)
             wire.is_past = lambda: self._inputs.is_past
             self._inputs.connect(source(slot), partial(self._bring, slot))
             wire.clock = lambda: self._clock() // self._steps_per_microsecond
 
     def _bring(self, slot: int, frame: bytes) -> None:
         """A frame has come from outside for the card in the slot."""
-        self._send(slot, frame, self._clock())
+        self.post(slot, frame, self._clock())
 
-    def _send(self, slot: int, frame: bytes, due: int) -> None:
+    def _answer(self, slot: int, frame: bytes) -> None:
+        """The peer answers."""
+        self.post(slot, frame, self._clock() + self._latency)
+
+    def post(self, slot: int, frame: bytes, due: int) -> bool:
+        """A frame sets out for the card in the slot, where it is due at a step that is yet to come. Whether there was
+        room for it."""
         if self._counts[slot] >= MAX_COMING:
             self._cards[slot].lost += 1
-            return
+            return False
         self._counts[slot] += 1
         heappush(self._coming, Arrival(due, self._sent, slot, frame))
         self._sent += 1
         if due < self.next:
             self.next = due
             self.on_change()
+        return True
 
     def room(self, slot: int) -> int:
         """How many frames may be pushed now for none of them to be lost."""

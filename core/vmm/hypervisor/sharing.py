@@ -139,15 +139,15 @@ class PageSharing:
         if hpa is None:
             return
         page = bytes(ram.memory.page(hpa))
-        if page == ZERO_PAGE:
-            self.zeros += 1
-            ram.unmap(gfn)
-            ram.release(gfn)
-            return
         name = self._hash(page)
         seen = self._seen.setdefault(ram, {})
         if seen.get(gfn) != name:
             seen[gfn] = name
+            return
+        if page == ZERO_PAGE:
+            self.zeros += 1
+            ram.unmap(gfn)
+            ram.release(gfn)
             return
         for frame in self._frames.get(name, ()):
             if not ram.has_frame(frame):
