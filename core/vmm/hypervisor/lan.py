@@ -1,9 +1,9 @@
 """Networks between VMs: a switch each, and what keeps the clocks of those that can reach each other close enough.
 
-A frame arrives a latency after it was sent, by the receiver's clock as by the sender's. That can be had only if nobody's
-clock is ahead of anybody's by more than the latency: VMs on a network go in lookahead steps (Chandy & Misra 1979). The
-time G before which nobody can send any more is the least of all clocks, where one asleep counts as far as it will
-sleep; until G plus the latency everybody may run, and nothing sent meanwhile can be too late for anyone.
+A frame arrives a latency after it was sent, by the receiver's clock as by the sender's. That can be had only if
+nobody's clock is ahead of anybody's by more than the latency: VMs on a network go in lookahead steps (Chandy & Misra
+1979). The time before which nobody can send any more is the least of all clocks, where one asleep counts as far as it
+will sleep; until a latency after it everybody may run, and nothing sent meanwhile can be too late for anyone.
 """
 
 from __future__ import annotations
@@ -134,9 +134,9 @@ class Lans:
         sent = []
         for port, plug in self._plugs.items():
             member = plug.member
-            for number, frame in enumerate(port.take()):
-                time = member.offset + frame.clock // member.rate
-                sent.append((time, member.tenant.index, plug.slot, number, plug, frame.frame))
+            for number, (clock, frame) in enumerate(port.take()):
+                time = member.offset + clock // member.rate
+                sent.append((time, member.tenant.index, plug.slot, number, plug, frame))
         woken: dict[Tenant, None] = {}
         for time, _, _, _, plug, frame in sorted(sent, key=lambda item: item[:4]):
             for port in plug.lan.switch.forward(plug.port.number, frame, time // TICKS_PER_MICROSECOND):
