@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from . import qemu_accesses, qemu_situations  # noqa: F401  (what they hold is found in SITUATIONS)
+from .qemu_evidence import SITUATIONS, Entry, Evidence
 from .qemu_layout import Program
-from .qemu_situations import SITUATIONS, Entry, Evidence
 from .qemu_trace import Trace
 
 DATA = Path(__file__).with_name("qemu_deviations.toml")
@@ -22,7 +23,7 @@ class Deviation:
 
     What else must hold: causes: our mcause is one of these. given, theirs: our entry's fields, and QEMU's, have under a
     mask these bits. more, less: in these fields, what differs is set in QEMU's only, or in ours only.
-    above: a field of ours exceeds this. situation: what our hart executed before, by its name in qemu_situations.py.
+    above: a field of ours exceeds this. situation: what our hart executed before, by its name in SITUATIONS.
     written: a CSR was given a value with some of these bits, at any time before.
     """
 

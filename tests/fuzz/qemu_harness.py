@@ -50,7 +50,8 @@ _FENCES = "sfence.vma\nhfence.vvma\nhfence.gvma\nfence.i"
 # nothing. Locked PMP entries make both machines refuse them, to M-mode too.
 _WINDOWS = ((0x2000_0000, 0x2000_0000), (0x4000_0000, 0x4000_0000), (0x4_0000_0000, 0x4_0000_0000), (0, 0x1_0000))
 # So are the devices that both have: which accesses a device takes is the platform's choice (QEMU lets LR, AMO and
-# fetches pass). The harness must reach the test finisher's first word, which alone is open, but not executable.
+# fetches pass). The harness must reach the test finisher's first word: that entry is not locked, so it binds all modes
+# but M-mode.
 _DEVICES = (
     (0x0C00_0000, 0x400_0000),
     (0x0200_0000, 0x1_0000),
@@ -91,14 +92,14 @@ def _text() -> str:
         f"li t0, {_napot(base, size):#x}\ncsrw pmpaddr{4 + i}, t0"
         for i, (base, size) in enumerate((*_WINDOWS, *_DEVICES))
     )
-    locks += "\nli t0, 0x9898989800000000\ncsrw pmpcfg0, t0\nli t0, 0x989b98989898\ncsrw pmpcfg2, t0"
+    locks += "\nli t0, 0x9898989800000000\ncsrw pmpcfg0, t0\nli t0, 0x981898989898\ncsrw pmpcfg2, t0"
     return f"""
 start:
     li t0, 0x2004000            # mtimecmp: never
     li t1, -1
     sd t1, 0(t0)
-{locks}
 next:
+{locks}
     la t0, handler
     csrw mtvec, t0
     li gp, {VARIABLES:#x}

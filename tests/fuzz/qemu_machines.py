@@ -8,7 +8,7 @@ import subprocess
 import tempfile
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from hartvisor.core.hart import op_names
@@ -16,6 +16,7 @@ from hartvisor.core.isa.csrs import BY_NAME
 from hartvisor.core.isa.instructions import INSTRUCTIONS
 
 from .qemu_deviations import Deviation, Deviations
+from .qemu_evidence import Entry
 from .qemu_layout import (
     ENTRY_NAMES,
     ENTRY_SIZE,
@@ -28,11 +29,11 @@ from .qemu_layout import (
     MAX_TRAPS,
     RAM,
     RAM_SIZE,
+    TRAPS,
     VARIABLES,
     Program,
 )
-from .qemu_ours import Log, place, run_ours
-from .qemu_situations import Entry
+from .qemu_ours import Log, Run, place, run_ours
 
 PATIENCE = 60.0  # seconds for QEMU to run a batch, many times what it takes, on a busy machine too
 
@@ -51,7 +52,7 @@ class Difference:
 class BatchResult:
     """What comparing batches gave. compared: programs that ran on both. cut: those of them whose comparison a known
     deviation ended early. instructions: the programs' own that our hart retired before the end of their comparison; no
-    instruction of the harness. endless: programs that do not end on our machine, or spoil the harness."""
+    instruction of the harness. endless: programs that never come to M-mode on our machine, or spoil the harness."""
 
     compared: int = 0
     cut: int = 0
@@ -116,7 +117,8 @@ CSR_OPTIONS = {"stimecmp": "sstc", "mstateen0": "smstateen", "scountovf": "sscof
 
 
 def run_qemu(program: str, image: bytes, count: int) -> tuple[bytes, int | None]:
-    """Run a batch on QEMU, its RAM a file that we share. Returns the logs, and the program that did not end, if any."""
+    """Run a batch on QEMU, its RAM a file that we share. Returns the logs, and the program that did not end, if any,
+    whose log is as far as it got."""
     with tempfile.TemporaryDirectory() as folder:
         ram = Path(folder) / "ram"
         with ram.open("w+b") as file:
@@ -152,16 +154,34 @@ def run_qemu(program: str, image: bytes, count: int) -> tuple[bytes, int | None]
             except subprocess.TimeoutExpired:
                 hung = -1
             with mmap.mmap(file.fileno(), RAM_SIZE, prot=mmap.PROT_READ) as memory:
+                logs = bytearray(memory[LOGS - RAM : LOGS - RAM + count * LOG_SIZE])
                 if hung is not None:
-                    hung = struct.unpack_from("<Q", memory, VARIABLES - RAM + 8 * INDEX)[0] - 1
-                return memory[LOGS - RAM : LOGS - RAM + count * LOG_SIZE], hung
+                    hung = _variable(memory, INDEX) - 1
+                    struct.pack_into("<Q", logs, hung * LOG_SIZE, _variable(memory, TRAPS))
+                return bytes(logs), hung
+
+
+def _variable(memory: mmap.mmap, index: int) -> int:
+    """One of the harness's variables."""
+    value: int = struct.unpack_from("<Q", memory, VARIABLES - RAM + 8 * index)[0]
+    return value
 
 
 def prepare(programs: Sequence[Program]) -> list[tuple[Program, Log | None]]:
-    """Run programs on our machine: each with its log, None for one that cannot be compared."""
+    """Run programs on our machine: each with its log, None for one that cannot be compared. One that does not end is
+    cut after the last trap to M-mode that it comes to."""
     if len(programs) > MAX_PROGRAMS:
         raise ValueError(f"{len(programs)} programs: at most {MAX_PROGRAMS}")
-    return [(program, run_ours(program)) for program in programs]
+    return [_prepared(program) for program in programs]
+
+
+def _prepared(program: Program) -> tuple[Program, Log | None]:
+    run = Run(program)
+    log = run.finish()
+    if log is None and 0 < run.traps < program.max_traps:
+        program = replace(program, max_traps=run.traps)
+        log = run_ours(program)
+    return program, log
 
 
 def compare_batch(qemu: str, programs: Sequence[Program], deviations: Deviations) -> BatchResult:
@@ -176,15 +196,14 @@ def compare_prepared(qemu: str, prepared: Sequence[tuple[Program, Log | None]], 
     while sound:
         theirs, hung = run_qemu(qemu, place([program for program, _ in sound]), len(sound))
         ended = len(sound) if hung is None else hung
-        for index, (program, mine) in enumerate(sound[:ended]):
-            verdict = compare(program, mine, theirs[index * LOG_SIZE : (index + 1) * LOG_SIZE], deviations)
+        for index, (program, mine) in enumerate(sound[: ended + 1]):
+            log = theirs[index * LOG_SIZE : (index + 1) * LOG_SIZE]
+            verdict = compare(program, mine, log, deviations, has_ended=index != hung)
             if verdict.difference is not None and len(sound) > 1:
                 # An earlier program may have spoilt the harness on QEMU: what counts is the program alone.
                 alone, hung_alone = run_qemu(qemu, place([program]), 1)
-                verdict = compare(program, mine, alone, deviations) if hung_alone is None else hang(program)
+                verdict = compare(program, mine, alone, deviations, has_ended=hung_alone is None)
             result.add(verdict)
-        if hung is not None:
-            result.add(hang(sound[hung][0]))
         sound = sound[ended + 1 :]
     return result
 
@@ -200,11 +219,6 @@ class Verdict:
     difference: Difference | None
 
 
-def hang(program: Program) -> Verdict:
-    """The verdict on a program that ends on our machine only."""
-    return Verdict(0, False, [], Difference(program, -1, {"ended": (1, 0)}))
-
-
 def entries(data: bytes) -> list[Entry]:
     """A program's log: each trap's fields by name, the final state last."""
     count = min(struct.unpack_from("<Q", data)[0], MAX_TRAPS)
@@ -218,20 +232,24 @@ def entries(data: bytes) -> list[Entry]:
     return found
 
 
-def compare(program: Program, mine: Log, other: bytes, deviations: Deviations) -> Verdict:
+def compare(program: Program, mine: Log, other: bytes, deviations: Deviations, *, has_ended: bool = True) -> Verdict:
     """Compare the logs of a program, entry by entry, as far as the known deviations let it be compared.
 
-    What follows a known deviation is compared too, unless the deviation is one that changes the program's way.
+    What follows a known deviation is compared too, unless the deviation is one that changes the program's way: then it
+    may even never end on QEMU (has_ended=False), whose log is compared as far as it goes.
     """
     if mine.data == other:
         return Verdict(mine.retired[-1], False, [], None)
     ours, theirs = entries(mine.data), entries(other)
-    if len(ours) != len(theirs):
-        theirs += [{}] * (len(ours) - len(theirs))
+    if not has_ended:
+        del theirs[-1:]  # there is no final state
+    theirs += [{}] * (len(ours) - len(theirs))
     met: list[Deviation] = []
     case = deviations.of(program, ours, theirs)
     for index, (one, two) in enumerate(zip(ours, theirs, strict=False)):
         fields = {name: (value, two.get(name, 0)) for name, value in one.items() if value != two.get(name, 0)}
+        if not two and not has_ended:
+            fields = {"ended": (1, 0)}
         if not fields:
             continue
         known = case.explain(index, fields)

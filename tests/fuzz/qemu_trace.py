@@ -34,6 +34,7 @@ _WRITES = {
 _MSTATUS, _MIP, _MIE, _MEPC, _MENVCFG, _HENVCFG = (
     BY_NAME[name].number for name in ("mstatus", "mip", "mie", "mepc", "menvcfg", "henvcfg")
 )
+_AS_STORE = {5: 7, 13: 15, 21: 23}
 _XCAUSE = {"M": "mcause", "S": "scause", "VS": "vscause"}
 INTERRUPT = 1 << 63
 LCOFI = INTERRUPT | 13
@@ -47,9 +48,11 @@ class Executed:
     entry: the log entry that the next trap to M-mode wrote. mode: M, S (which is HS), U, VS or VU. decoded: None where
     it could not be fetched or is no instruction. csr: the CSR that it names, as its mode sees it (sstatus in VS-mode
     is vsstatus). written: what it gave that CSR to hold, before the CSR made it legal. reservation: LR's, -1 for none.
-    place: where a cache-block instruction's byte lies, -1 where no translation leads. pending: mip & mie. is_stale:
-    its bytes were stored since the last FENCE.I. retired: it did not trap; target, cause: if it did, the handler's mode
-    and its xcause, as interrupts are numbered in mip. mstatus, reservation and pending are there where they may matter.
+    place: where a cache-block instruction's byte lies, -1 where no translation leads. as_load, as_store: the exceptions
+    that a load and a store of the byte at rs1 would meet there, both as a store raises them; 0 for none. pending: mip &
+    mie. is_stale: its bytes were stored since the last FENCE.I. retired: it did not trap; target, cause: if it did, the
+    handler's mode and its xcause, as interrupts are numbered in mip. mstatus, reservation, place, as_load, as_store and
+    pending are there where they may matter.
     """
 
     entry: int
@@ -63,6 +66,8 @@ class Executed:
     reservation: int
     mstatus: int
     place: int
+    as_load: int
+    as_store: int
     pending: int
     is_stale: bool
     retired: bool
@@ -155,6 +160,7 @@ class Trace:
         size = 2 if insn & 3 != 3 else 4
         decoded = decode(insn & 0xFFFF if size == 2 else insn) if insn else None
         operand, csr, written, place, reservation, mstatus = 0, "", None, -1, NO_RESERVATION, 0
+        as_load, as_store = 0, 0
         if decoded:
             operand = hart.read_gpr(decoded.rs1)
             if mode == "M" or insn & 0x7F == _SYSTEM:
@@ -162,9 +168,10 @@ class Trace:
                 csr, written = self._csr_write(hart, decoded, mode)
             elif decoded.name in ("sc.w", "sc.d"):
                 reservation = hart.reservation
-            if decoded.row.format.name == "block":
-                found, cause = hart.translate(operand, LOAD)
-                place = -1 if cause else found
+            if decoded.row.format.name in ("block", "amo"):
+                found, as_load = hart.translate(operand, LOAD)
+                place = -1 if as_load else found
+                as_load, as_store = _AS_STORE.get(as_load, as_load), hart.translate(operand, STORE)[1]
         hpa = hart.translate(pc, FETCH)[0]
         if size == 4 and pc % PAGE == PAGE - 2:
             is_stale = self._is_stale(hpa, 2) or self._is_stale(hart.translate(pc + 2 & U64, FETCH)[0], 2)
@@ -180,7 +187,7 @@ class Trace:
             target, trap_cause = _trap(hart)
         one = Executed(
             entry, pc, insn, decoded, mode, operand, csr, written if retired else None, reservation, mstatus, place,
-            pending, is_stale, retired, target, trap_cause,
+            as_load, as_store, pending, is_stale, retired, target, trap_cause,
         )  # fmt: skip
         self.executed.append(one)
         if not retired:

@@ -4,22 +4,25 @@
 from __future__ import annotations
 
 import random
+import struct
 from collections import Counter
 from pathlib import Path
 
 import pytest
 
-from . import decoder, qemu, three_way, traces
+from . import decoder, qemu, qemu_machines, three_way, traces
 from .qemu_deviations import known_deviations
+from .qemu_evidence import SITUATIONS
 from .qemu_layout import ENTRY_NAMES, ENTRY_SIZE, LOG_HEAD, LOG_SIZE
-from .qemu_machines import Difference, compare
+from .qemu_machines import Difference, compare, prepare
 from .qemu_ours import run_ours
 from .qemu_programs import make_program
 from .qemu_shrink import read_reproducer, write_reproducer
-from .qemu_situations import SITUATIONS
 
 PROGRAMS = 60
 GUESTS = 24
+ENDLESS = 300_045
+"""The seed of a program that comes to M-mode 14 times and then never again."""
 SPOILT = (*(f"x{i}" for i in range(1, 31)), *(f"f{i}" for i in range(32)), "fcsr", "mepc", "mcause", "sepc", "satp")
 
 
@@ -49,6 +52,48 @@ def test_the_known_deviations_hide_hardly_anything_else() -> None:
         tried += 1
         told += verdict.difference is not None and name in verdict.difference.fields
     assert told >= 0.9 * tried > 20
+
+
+def test_programs_that_once_differed_meet_the_deviations_they_were_traced_to() -> None:
+    traced = {
+        602326: "cache-block management looked up as a store",
+        605785: "SC of another width than its LR",
+        606055: "delegation of hardware errors",
+        702518: "D of cache-block management",
+        703155: "cache-block management looked up as a store, in a guest that has a handler",
+        703368: "AMO looked up as a load first",
+        707775: "bits 2, 6 and 10 of vsie, and an interrupt",
+        710738: "flags of an unread FROUND",
+    }
+    for seed, name in traced.items():
+        found = qemu.run(60, seed=seed, programs=1)
+        assert [qemu.describe(one) for one in found.differences] == []
+        assert found.met[name] == 1
+
+
+def test_a_program_that_a_deviation_makes_endless_on_qemu_is_compared_up_to_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(qemu_machines, "PATIENCE", 8.0)
+    total = qemu.run(60, seed=607931, programs=1)
+    assert [qemu.describe(one) for one in total.differences] == []
+    assert (total.compared, total.cut) == (1, 1)
+    assert total.met["unsupported MODE in hgatp or vsatp"] == 1
+
+
+def test_a_program_that_qemu_does_not_end_without_a_known_deviation_is_told() -> None:
+    program = make_program(607931)
+    log = run_ours(program)
+    assert log is not None
+    verdict = compare(program, log, struct.pack("<Q", 3) + log.data[8:], known_deviations("10.0"), has_ended=False)
+    assert verdict.difference is not None
+    assert (verdict.difference.entry, verdict.difference.fields) == (3, {"ended": (1, 0)})
+
+
+def test_a_program_that_never_ends_is_compared_up_to_its_last_trap_to_m_mode() -> None:
+    ((program, log),) = prepare([make_program(ENDLESS)])
+    assert run_ours(make_program(ENDLESS)) is None
+    assert log is not None
+    assert program.max_traps == 14
+    assert qemu.run(60, seed=ENDLESS, programs=1).compared == 1
 
 
 def test_random_guests_are_the_same_three_ways() -> None:
