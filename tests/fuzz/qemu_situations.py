@@ -27,7 +27,8 @@ INLINE = (0x13, 0x17, 0x1B, 0x33, 0x37, 0x3B, 0x43, 0x47, 0x4B, 0x4F, OP_FP)
 """Major opcodes of what computes only: within these QEMU may drop what it takes to be without effect."""
 GUEST_INTERRUPTS = (2, 6, 10)
 """VSSI, VSTI, VSEI."""
-GUEST_BITS_OF_VSIE = sum(1 << number for number in GUEST_INTERRUPTS)
+GUEST_BITS = sum(1 << number for number in GUEST_INTERRUPTS)
+LCOFI = 13
 CLOSED = ("senvcfg", "henvcfg", *(f"{level}stateen{i}" for level in "sh" for i in range(4)))
 HIGH_PMP = frozenset((*(f"pmpcfg{i}" for i in range(4, 16, 2)), *(f"pmpaddr{i}" for i in range(16, 64))))
 
@@ -41,11 +42,11 @@ def _writes_float_csr_in_v(one: Executed) -> bool:
     return one.csr in FLOAT_CSRS and one.written is not None and one.mode in ("VS", "VU")
 
 
-def _writes_guest_bits_of_vsie(one: Executed) -> bool:
-    if one.csr != "vsie" or one.written is None or one.decoded is None:
+def _writes_guest_bits(one: Executed) -> bool:
+    if one.csr not in ("vsip", "vsie") or one.written is None or one.decoded is None:
         return False
     operand = one.decoded.rs1 if one.name.endswith("i") else one.operand
-    return bool(operand & GUEST_BITS_OF_VSIE)
+    return bool(operand & GUEST_BITS)
 
 
 def _writes_no_bits(one: Executed) -> bool:
@@ -186,23 +187,29 @@ def _unread_rounding(evidence: Evidence) -> bool:
     return False
 
 
-@situation("bits 2, 6 and 10 of vsie written")
-def _guest_bits_of_vsie(evidence: Evidence) -> bool:
-    """A CSR instruction on vsie had one of the bits in its operand that are read-only zero there, and VSSIE, VSTIE and
-    VSEIE in mie."""
-    return evidence.trace.ever(_writes_guest_bits_of_vsie)
+@situation("bits 2, 6 and 10 of vsip or vsie written")
+def _guest_bits(evidence: Evidence) -> bool:
+    """A CSR instruction on vsip or vsie had one of the bits in its operand that are read-only zero there, and VSSI,
+    VSTI and VSEI in mip and mie."""
+    return evidence.trace.ever(_writes_guest_bits)
 
 
-@situation("an interrupt of VS-level after bits 2, 6 and 10 of vsie were written")
-def _interrupt_after_vsie(evidence: Evidence) -> bool:
+@situation("an interrupt of VS-level after bits 2, 6 and 10 of vsip or vsie were written")
+def _interrupt_after_guest_bits(evidence: Evidence) -> bool:
     """And since the entry before, ours took an interrupt of VS-level, or QEMU's xcause tells of another interrupt."""
-    return _guest_bits_of_vsie(evidence) and (
+    return _guest_bits(evidence) and (
         any(one.taken in GUEST_INTERRUPTS for one in evidence.stretch)
         or any(
             evidence.theirs.get(name, 0) & INTERRUPT and evidence.theirs.get(name) != evidence.ours.get(name)
             for name in ("mcause", "scause", "vscause")
         )
     )
+
+
+@situation("LCOFI was taken")
+def _takes_lcofi(evidence: Evidence) -> bool:
+    """Our hart took LCOFI."""
+    return any(one.taken == LCOFI for one in evidence.stretch)
 
 
 @situation("the last trap into HS-mode was an access fault or a cache-block instruction's")

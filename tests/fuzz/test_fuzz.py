@@ -62,13 +62,15 @@ def test_programs_that_once_differed_meet_the_deviations_they_were_traced_to() -
         702518: "D of cache-block management",
         703155: "cache-block management looked up as a store, in a guest that has a handler",
         703368: "AMO looked up as a load first",
-        707775: "bits 2, 6 and 10 of vsie, and an interrupt",
+        707775: "bits 2, 6 and 10 of vsip and vsie, and an interrupt",
+        1003810: "LCOFI is never enabled",
+        1004175: "bits 2, 6 and 10 of vsip and vsie",
         710738: "flags of an unread FROUND",
     }
     for seed, name in traced.items():
         found = qemu.run(60, seed=seed, programs=1)
         assert [qemu.describe(one) for one in found.differences] == []
-        assert found.met[name] == 1
+        assert found.met[name] >= 1
 
 
 def test_a_program_that_a_deviation_makes_endless_on_qemu_is_compared_up_to_it(monkeypatch: pytest.MonkeyPatch) -> None:
