@@ -37,8 +37,8 @@ class Memory:
 
         log: 0 to 7; each is taken on its own, by one who wants to know. Raises ValueError for any other.
         """
-    def unmark(self, hpa: int, log: int) -> None:
-        """One frame is not dirty in this log any more: it is as good as new."""
+    def renew(self, hpa: int, log: int) -> None:
+        """The frame is something else from now on: zeros, and not dirty in this log."""
     watchpoints: tuple[tuple[int, int, int], ...]
     """(hpa, length, kinds) of each, kinds of WATCH_LOADS | WATCH_STORES; settable with any iterable of such.
 
@@ -84,6 +84,7 @@ class Memory:
 
         NOTE_STORE: the entry at `where` was stored to, and held `before` until then, whoever did it. NOTE_FENCE: of
         address `where` and ASID `before`, all ones for every. NOTE_ROOT: satp was written, and was `before` until then.
+        NOTE_FRAME: until then the frame at `where` was something else (`renew`).
         """
     def forget_notes(self, step: int) -> None:
         """What was noted at `step` or later did not happen. 0: notes begin anew."""
@@ -129,6 +130,7 @@ UNTIL_STEP: int        # the clock without what was slept: run() stops after one
 NOTE_STORE: int        # kinds of notes on page tables (see Memory.notes)
 NOTE_FENCE: int
 NOTE_ROOT: int
+NOTE_FRAME: int
 MARK_CODE: int         # bits of Memory.frame_marks
 MARK_TABLE: int
 

@@ -194,13 +194,19 @@ cdef class Memory:
                             c.tlb[j].wtag = EVERY_BIT
         return found
 
-    def unmark(self, hpa, int log):
+    def renew(self, hpa, int log):
+        cdef MemState* mem = &self.state
         cdef u64 frame
         self.at(hpa, 1)
-        frame = frame_of(&self.state, hpa)
-        self.state.dirty[frame] &= ~(<u8>1 << log)
-        if self.state.flags[frame] & FRAME_WCACHED:
-            drop_write_tags(&self.state, frame)
+        hpa = hpa & -PAGE_SIZE
+        frame = frame_of(mem, hpa)
+        mem.flags[frame] &= ~<u8>FRAME_TABLE
+        self.fill_zero(hpa, PAGE_SIZE)
+        if mem.flags[frame] & FRAME_WCACHED:
+            drop_write_tags(mem, frame)
+        mem.dirty[frame] &= ~(<u8>1 << log)
+        if mem.takes_notes:
+            note_add(mem, steps_of_all(mem, NULL, 0), -1, HANDED_OUT, hpa, 0)
 
     # ------------------------------------------------------------ looking
 

@@ -6,10 +6,12 @@ cdef enum:                      # kinds of note
     STORED_AN_ENTRY = 0         # where: its hpa; before: what it held
     FENCED_ADDRESSES = 1        # where: the address, or EVERY_BIT for all; before: the ASID, or EVERY_BIT for all
     CHANGED_ROOT = 2            # before: satp until then
+    HANDED_OUT = 3              # where: the frame, which was something else until then
 
 NOTE_STORE = STORED_AN_ENTRY
 NOTE_FENCE = FENCED_ADDRESSES
 NOTE_ROOT = CHANGED_ROOT
+NOTE_FRAME = HANDED_OUT
 MARK_CODE = FRAME_CODE
 MARK_TABLE = FRAME_TABLE
 
@@ -138,6 +140,12 @@ cdef tuple notes_found(MemState* mem, i64 hart, u64 step, entries, int most):
         if note.kind == STORED_AN_ENTRY:
             for i in range(n):
                 if wanted[i] == note.where:
+                    break
+            else:
+                continue
+        elif note.kind == HANDED_OUT:
+            for i in range(n):
+                if wanted[i] & ~<u64>OFFSET_MASK == note.where:
                     break
             else:
                 continue

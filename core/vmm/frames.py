@@ -38,8 +38,7 @@ class FrameAllocator:
         hpa = self._freed.pop() if self._freed else self._take(1, 1)
         self._give(hpa, owner)
         # The page may have held something else, and zeroing it also drops whatever a hart's caches derived from that.
-        self.memory.fill_zero(hpa, PAGE_SIZE)
-        self.memory.unmark(hpa, DirtyLog.VIEW)
+        self.memory.renew(hpa, DirtyLog.VIEW)
         return hpa
 
     def allocate_contiguous(self, owner: str, count: int) -> int:

@@ -34,7 +34,7 @@ class GuestMemory:
 
     observers: told of every store that the guest's own instructions did not make on the hart; a shadow pager listens
     here.
-    on_new_frame: called with each gfn that gets a frame, or loses its own.
+    on_new_frame: called with each gfn that gets a frame, or loses its own. version: grows when that happens.
     Addresses outside the RAM raise KeyError: ask `contains` first.
     """
 
@@ -50,6 +50,7 @@ class GuestMemory:
         self._absent: set[int] = set()
         self._fetch: Callable[[int], None] = _nothing
         self._released: dict[DirtyLog, set[int]] = {log: set() for log in DirtyLog}
+        self.version = 0
 
     def attach(self, vm: Vm) -> None:
         """The VM whose RAM it is."""
@@ -71,9 +72,14 @@ class GuestMemory:
             self._gfn[hpa] = gfn
             if gfn in self._absent:
                 self._fetch(gfn)
-            if self.on_new_frame is not None:
-                self.on_new_frame(gfn)
+            self._tell(gfn)
         return hpa
+
+    def _tell(self, gfn: int) -> None:
+        """The map has changed."""
+        self.version += 1
+        if self.on_new_frame is not None:
+            self.on_new_frame(gfn)
 
     def fetch_absent(self, gfns: set[int], fetch: Callable[[int], None]) -> None:
         """The contents of these are elsewhere: before one is first looked at, `fetch` is called with it, and writes it
@@ -88,8 +94,7 @@ class GuestMemory:
         self._frames.free(hpa)
         for released in self._released.values():
             released.add(gfn)
-        if self.on_new_frame is not None:
-            self.on_new_frame(gfn)
+        self._tell(gfn)
 
     def hpa(self, gpa: int) -> int:
         """Where `gpa` lies in the machine's RAM."""
@@ -115,6 +120,40 @@ class GuestMemory:
     def mapped(self) -> dict[int, int]:
         """A copy of the map: gfn to hpa."""
         return dict(self._hpa)
+
+    # --- looking: nothing is allocated, fetched, or used
+
+    def frame_now(self, gfn: int) -> int | None:
+        """The hpa of the frame that backs `gfn` now; None without one."""
+        return self._hpa.get(gfn)
+
+    def shared_pages(self) -> set[int]:
+        """The gfns whose frames back other guests too."""
+        return set()
+
+    def swapped_pages(self) -> set[int]:
+        """The gfns that are in a swap file."""
+        return set()
+
+    def peek(self, gpa: int, length: int) -> bytes:
+        """Bytes of RAM, wherever they are."""
+        parts = []
+        while length > 0:
+            offset = gpa & OFFSET
+            size = min(length, PAGE_SIZE - offset)
+            gfn = gpa >> PAGE_SHIFT
+            hpa = self.frame_now(gfn)
+            parts.append(self.memory.read(hpa | offset, size) if hpa is not None else
+                         self.page(gfn)[offset:offset + size] if self.is_mapped(gfn) else bytes(size))
+            gpa, length = gpa + size, length - size
+        return b"".join(parts)
+
+    def peek_pte(self, gpa: int) -> int | None:
+        """As load_pte."""
+        hpa = self.frame_now(gpa >> PAGE_SHIFT)
+        if hpa is not None:
+            return self.memory.load(hpa | gpa & OFFSET, 8)
+        return int.from_bytes(self.peek(gpa, 8), "little") if self.contains(gpa, 8) else None
 
     def take_dirty(self, log: DirtyLog) -> list[int]:
         """The gfns that may have been stored to since this log was taken last, by anyone."""
@@ -211,6 +250,10 @@ class IdentityMemory(GuestMemory):
     def gpa(self, hpa: int) -> int | None:
         """The address itself; None outside RAM."""
         return hpa if self.contains(hpa) else None
+
+    def frame_now(self, gfn: int) -> int | None:
+        """The frame itself; None outside RAM."""
+        return gfn << PAGE_SHIFT if self.contains(gfn << PAGE_SHIFT) else None
 
     def is_mapped(self, gfn: int) -> bool:
         """Whether it is RAM."""

@@ -6,7 +6,8 @@ stored to since then is stale: lawfully, its old value may still be used. Our ha
 (--tlb stale); these notes tell, for every technique alike, when they might.
 
 They are history, as the log of exits is: what is past is not noted twice, and one who stands in the past sees what had
-happened by then. Only stores to tables that a walk has read are noted; nobody can have believed others.
+happened by then. Only stores to tables that a walk has read are noted; nobody can have believed others. Of a page that
+the hypervisor moves to another frame, what was noted before is forgotten.
 """
 
 from __future__ import annotations
@@ -15,8 +16,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from ..hart import NOTE_FENCE, NOTE_ROOT, NOTE_STORE
-from ..isa.paging import PTE_R, PTE_V, PTE_X, STAGE_FORMATS
+from ..hart import NOTE_FENCE, NOTE_FRAME, NOTE_ROOT, NOTE_STORE
+from ..isa.paging import PAGE_SIZE, PTE_R, PTE_V, PTE_X, STAGE_FORMATS
 
 if TYPE_CHECKING:
     from .vcpu import Vcpu
@@ -31,8 +32,9 @@ _ASID: Final = 0xFFFF
 
 
 class Note(NamedTuple):
-    """kind: NOTE_STORE, NOTE_FENCE or NOTE_ROOT. step: of the VM, before the step that did it. where: a store's hpa, a
-    fence's address. before: what the entry, or satp, was until then; a fence's ASID."""
+    """kind: NOTE_STORE, NOTE_FENCE, NOTE_ROOT or NOTE_FRAME. step: of the VM, before the step that did it. where: a
+    store's hpa, a fence's address, a frame that became something else. before: what the entry, or satp, was until then;
+    a fence's ASID."""
 
     kind: int
     step: int
@@ -107,9 +109,9 @@ class TableNotes:
         """Notes are not kept for a history that is left (snapshot_tree.py)."""
 
     def put_back(self, kept: None) -> None:
-        """Another history was taken up, of which nothing is noted as far as it goes."""
+        """Another history was taken up, of which nothing is noted yet."""
         self._memory.forget_notes(0)
-        self._upto = self.since = EVERY
+        self._upto = -1
 
     def walked(self, found: Walk) -> None:
         """The hypervisor read these entries for the guest."""
@@ -151,6 +153,8 @@ def stale_entry(history: History, hpa: int, now: int, gva: int, satp: int, shift
         if note.kind == NOTE_FENCE:
             if _subsumes(note, gva, satp, shift, is_leaf, is_global):
                 break
+        elif note.kind == NOTE_FRAME and note.where == hpa & -PAGE_SIZE:
+            break
         elif note.kind == NOTE_STORE and note.where == hpa and note.before != after:
             after = note.before
             is_leaf = is_leaf and not is_pointer(after)

@@ -169,6 +169,11 @@ class Timeline:
         return self.subject.steps
 
     @property
+    def here(self) -> int:
+        """The step of the checkpoint that the present was reached from: since then pages are marked as stored to."""
+        return self._snapshots.here.steps if self._snapshots.here is not None else self.start
+
+    @property
     def start(self) -> int:
         """The first step there is."""
         return self.checkpoints[0].step

@@ -75,6 +75,14 @@ class TenantMemory(GuestMemory):
         """Whether its frame backs another guest too."""
         return gfn in self.shared
 
+    def shared_pages(self) -> set[int]:
+        """The gfns whose frames back other guests too."""
+        return set(self.shared)
+
+    def swapped_pages(self) -> set[int]:
+        """The gfns that are in the swap file."""
+        return set(self._slots)
+
     def is_own(self, gfn: int) -> bool:
         """Whether it has a frame that is its alone."""
         return gfn in self._hpa and gfn not in self.shared
@@ -139,10 +147,6 @@ class TenantMemory(GuestMemory):
     def _forget(self, gfn: int) -> None:
         if self.vm is not None:
             self.vm.forget_frame(gfn)
-
-    def _tell(self, gfn: int) -> None:
-        if self.on_new_frame is not None:
-            self.on_new_frame(gfn)
 
     def release(self, gfn: int) -> None:
         """As in every VM; a shared frame lives on for the others."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from ...isa.paging import PAGE_SHIFT, PTE_SIZE, PTE_V, PTE_W, STAGE_FORMATS, ppn
 from ..csr_file import SATP
+from ..walker import LOAD, walk
 from .stages import PteView, Rule, StageView, Who, entries_of, walk_stage
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ class Agreement(StrEnum):
     AGREES = "agrees"
     ABSENT = "not filled"               # the first access exits, and fills it
     GUARDED = "W withheld"              # the page holds a guest table: stores to it must exit
+    SHARED = "W withheld, shared"       # the frame backs another guest too: it is copied at the first store
     DISAGREES = "disagrees"             # the guest's tables say otherwise by now: stale
 
 
@@ -97,7 +99,8 @@ def _compare(vcpu: Vcpu, technique: ShadowPaged, root: ShadowPage, stage: StageV
     """Each entry of the shadow walk against what the guest's walk says now."""
     ram, role, gva = vcpu.vm.ram, technique.role, stage.address
     satp = vcpu.csrs.read(SATP)
-    found = vcpu.look(gva)
+    found = walk(ram.peek_pte, satp, gva, LOAD, user=False, sum_=True, mxr=True, reserved=vcpu.reserved_bits,
+                 updates_ad=True)
     by_level = _by_level(satp, found.levels)
     mirrors = []
     page: ShadowPage | None = root
@@ -117,12 +120,14 @@ def _compare(vcpu: Vcpu, technique: ShadowPaged, root: ShadowPage, stage: StageV
         else:
             gfn = found.gpa >> PAGE_SHIFT
             wanted = role.leaf_bits(found.perms, not found.levels)
-            is_there = ram.is_mapped(gfn) and ppn(entry.value) == ram.hpa(found.gpa) >> PAGE_SHIFT
+            is_there = ppn(entry.value) << PAGE_SHIFT == ram.frame_now(gfn)
             flags = entry.value & FLAGS
             if is_there and flags == wanted:
                 agreement = Agreement.AGREES
             elif is_there and flags == wanted & ~PTE_W and technique.pager.is_guarded(gfn):
                 agreement = Agreement.GUARDED
+            elif is_there and flags == wanted & ~PTE_W and ram.is_shared(gfn):
+                agreement = Agreement.SHARED
             else:
                 agreement = Agreement.DISAGREES
         mirrors.append(Mirror(table, agreement))

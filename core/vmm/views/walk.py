@@ -25,7 +25,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
 from ...isa.csrs import BY_NAME
-from ...isa.paging import PAGE_SHIFT, PTE_G
+from ...isa.paging import PAGE_SHIFT, PAGE_SIZE, PTE_G
 from ...isa.registers import NUMBER
 from ..csr_file import SATP, SCAUSE, SSTATUS, SSTATUS_MXR, SSTATUS_SUM, STVAL
 from ..exits import ExitReason
@@ -150,13 +150,13 @@ def view_walk(inspection: Inspection, follow: Follow = Follow.EXIT, address: int
         _nested(vcpu, guest, who) if isinstance(technique, TwoStage) else (), shadow,
         None if gpa is None else place_of(inspector, gpa),
         frame_of(inspector, gpa) if gpa is not None else None, may, may_lead, history.is_whole, history.last_fence,
-        held_by(vcpu, gva), _filled(inspector), inspector.symbols.describe(gva))
+        held_by(vcpu, gva), _filled(inspector), inspector.code.describe(vcpu, gva))
 
 
 def frame_of(inspector: Inspector, gpa: int) -> int | None:
     """The HPA behind a GPA, None where there is no RAM, or no frame yet."""
-    ram = inspector.vm.ram
-    return ram.hpa(gpa) if ram.contains(gpa) and ram.is_mapped(gpa >> PAGE_SHIFT) else None
+    frame = inspector.vm.ram.frame_now(gpa >> PAGE_SHIFT)
+    return None if frame is None else frame | gpa & PAGE_SIZE - 1
 
 
 # --- which address
@@ -196,7 +196,7 @@ def _filled(inspector: Inspector) -> int:
 
 def _guest_stage(vcpu: Vcpu, gva: int, who: Who, satp: int) -> StageView:
     register = "vsatp" if vcpu.hart.virtual else "satp"
-    return walk_stage(vcpu.vm.ram.load_pte, "guest", register, satp, gva, who, reserved=vcpu.reserved_bits,
+    return walk_stage(vcpu.vm.ram.peek_pte, "guest", register, satp, gva, who, reserved=vcpu.reserved_bits,
                       updates_ad=vcpu.updates_ad)
 
 
@@ -247,7 +247,7 @@ def _believed(inspector: Inspector, guest: StageView, who: Who, may: tuple[MayVi
 
     def load(gpa: int) -> int | None:
         nonlocal depth
-        now = ram.load_pte(gpa)
+        now = ram.peek_pte(gpa)
         shift = PAGE_SHIFT + 9 * (guest.levels - 1 - depth)
         depth += 1
         frame = frame_of(inspector, gpa)
