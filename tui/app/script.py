@@ -15,8 +15,11 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, NamedTuple
+
+from textual import events
 
 from ...core.errors import OptionError
 from .app import HartvisorApp
@@ -25,6 +28,16 @@ from .commands import run_command
 SIZE: Final = re.compile(r"(\d{2,3})x(\d{2,3})")
 PATIENCE: Final = 60.0
 """Seconds that a `wait` waits; a guest that runs for ever is then looked at as it is."""
+
+QUIET_ROUNDS: Final = 4
+"""How often in a row all must be still: a key goes from app to screen to widget, and what it causes back."""
+
+KEYS: Final = {" ": "space", "/": "slash", ":": "colon", "[": "left_square_bracket", "]": "right_square_bracket",
+               "-": "minus", "?": "question_mark", "#": "number_sign", "!": "exclamation_mark", ".": "full_stop",
+               ",": "comma", "+": "plus", "_": "underscore", "$": "dollar_sign", "(": "left_parenthesis",
+               ")": "right_parenthesis", "*": "asterisk", "=": "equals_sign", "'": "apostrophe", ";": "semicolon", "<": "less_than_sign",
+               ">": "greater_than_sign", '"': "quotation_mark", "|": "vertical_line", "&": "ampersand"}
+"""Textual's names of characters that are no letters."""
 
 VERBS: Final = ("press", "type", "command", "wait", "size", "theme", "screenshot")
 
@@ -67,29 +80,26 @@ def read_script(path: Path) -> list[Line]:
 async def play(app: HartvisorApp, lines: Sequence[Line], size: tuple[int, int], screenshot: Path | None = None) -> None:
     """Play a script, and take a picture at its end. Raises OptionError where a picture cannot be written."""
     async with app.run_test(size=size, notifications=True) as pilot:
-        await settle(app, pilot)
+        await settle(app)
         for line in lines:
             await _do(app, pilot, line)
-            await settle(app, pilot)
+            await settle(app)
         if screenshot is not None:
             save_screenshot(app, screenshot)
-    if app.return_value is None and app._exception is not None:
-        raise app._exception
 
 
 async def _do(app: HartvisorApp, pilot: Any, line: Line) -> None:
     if line.verb == "press":
         for key in line.rest.split():
-            await pilot.press(key)
-            await settle(app, pilot)
+            await press(app, key)
     elif line.verb == "type":
         for letter in line.rest:
-            await pilot.press("space" if letter == " " else letter)
-        await pilot.press("enter")
+            await press(app, "space" if letter == " " else letter)
+        await press(app, "enter")
     elif line.verb == "command":
         run_command(app, line.rest)
     elif line.verb == "wait":
-        await settle(app, pilot, is_patient=True)
+        await settle(app, is_patient=True)
     elif line.verb == "size":
         await pilot.resize_terminal(*parse_size(line.rest, "size"))
     elif line.verb == "theme":
@@ -98,15 +108,42 @@ async def _do(app: HartvisorApp, pilot: Any, line: Line) -> None:
         save_screenshot(app, Path(line.rest))
 
 
-async def settle(app: HartvisorApp, pilot: Any, *, is_patient: bool = False) -> None:
+async def press(app: HartvisorApp, key: str) -> None:
+    """A key, by Textual's name or as a character, and all that follows from it."""
+    name = key if len(key) > 1 or key.isalnum() else KEYS.get(key, key)
+    letters = {long: short for short, long in KEYS.items()}
+    app.post_message(events.Key(name, key if len(key) == 1 else letters.get(name)))
+    await settle(app)
+
+
+async def settle(app: HartvisorApp, *, is_patient: bool = False) -> None:
     """Wait until the engine has nothing more to do, and all is on the screen. is_patient: also for VMs that run."""
-    deadline = asyncio.get_running_loop().time() + PATIENCE
-    while asyncio.get_running_loop().time() < deadline:
-        await pilot.pause()
-        if app.engine.is_still(ignores_running=not is_patient):
-            await pilot.pause()
-            return
-        await asyncio.sleep(0.005)
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + PATIENCE
+    quiet = 0
+    while quiet < QUIET_ROUNDS and loop.time() < deadline:
+        await _drain(app)
+        quiet = quiet + 1 if app.engine.is_still(ignores_running=not is_patient) else 0
+        if not quiet:
+            await asyncio.sleep(0.002)
+
+
+async def _drain(app: HartvisorApp) -> None:
+    """Wait until every widget has handled the messages that it has by now."""
+    left = asyncio.Event()
+    waiting = 1
+
+    def handled() -> None:
+        nonlocal waiting
+        waiting -= 1
+        if not waiting:
+            left.set()
+
+    for node in (app, *app.screen.walk_children(with_self=True)):
+        waiting += node.call_later(handled)
+    handled()
+    with suppress(TimeoutError):
+        await asyncio.wait_for(left.wait(), 1.0)
 
 
 def save_screenshot(app: HartvisorApp, path: Path) -> None:
@@ -115,5 +152,3 @@ def save_screenshot(app: HartvisorApp, path: Path) -> None:
         path.write_text(app.export_screenshot(title="hartvisor"), encoding="utf-8")
     except OSError as error:
         raise OptionError(f"{path}: {error.strerror}") from None
-
-

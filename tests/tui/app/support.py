@@ -15,7 +15,7 @@ from hartvisor.tui.app.app import HartvisorApp
 from hartvisor.tui.app.messages import Frame
 from hartvisor.tui.app.opening import Wish, open_all
 from hartvisor.tui.app.panels.base import Panel
-from hartvisor.tui.app.script import settle
+from hartvisor.tui.app.script import press, settle
 
 NARROW, MEDIUM, WIDE = (80, 24), (130, 44), (200, 60)
 SIZES = (NARROW, MEDIUM, WIDE)
@@ -29,7 +29,6 @@ class Desk:
     def __init__(self, app: HartvisorApp, pilot: Pilot[None]) -> None:
         self.app = app
         self.pilot = pilot
-        self.failures: dict[str, str] = {}
 
     @property
     def inspector(self) -> Inspector:
@@ -44,18 +43,15 @@ class Desk:
     async def press(self, *keys: str) -> None:
         """Keys, each until all is still."""
         for key in keys:
-            await self.pilot.press(key)
-            await self.settle()
+            await press(self.app, key)
 
     async def type(self, text: str) -> None:
         """A line of text, and Enter."""
-        await self.pilot.press(*("space" if letter == " " else letter for letter in text), "enter")
-        await self.settle()
+        await self.press(*text, "enter")
 
     async def settle(self, *, is_patient: bool = False) -> None:
         """Until all is still."""
-        await settle(self.app, self.pilot, is_patient=is_patient)
-        assert not self.failures, self.failures
+        await settle(self.app, is_patient=is_patient)
 
     def screen_text(self) -> list[str]:
         """What is on the screen, row by row."""
