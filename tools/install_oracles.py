@@ -19,6 +19,9 @@ PACKAGES = {
     "riscv64-linux-gnu-as": "binutils-riscv64-linux-gnu",
     "riscv64-linux-gnu-objdump": "binutils-riscv64-linux-gnu",
     "gdb-multiarch": "gdb-multiarch",
+    "tmux": "tmux",
+    "chromium": "chromium",
+    "chromedriver": "chromium-driver",
 }
 """Program name to the Debian package that holds it, for what the system itself is asked to install."""
 

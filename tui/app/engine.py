@@ -97,7 +97,7 @@ class Engine:
     def is_still(self, *, ignores_running: bool = True) -> bool:
         """Whether nothing waits to be done or shown; but VMs that run on and on may be ignored."""
         is_running = self._is_moving or (self._is_going and not ignores_running)
-        is_shown = self._is_painted.is_set() and not (self._is_stale and not self._is_going)
+        is_shown = self._is_going or (self._is_painted.is_set() and not self._is_stale)
         return not self._requests and not self._is_busy and not is_running and is_shown
 
     def pause(self) -> None:
@@ -147,7 +147,7 @@ class Engine:
         patience = self._patience()
         if not self._requests and patience != 0:
             self._has_news.wait(patience)
-        self._is_busy = True
+        self._is_busy = bool(self._requests)
         self._has_news.clear()
         while self._requests and not self._is_stopping:
             self._requests.popleft()()

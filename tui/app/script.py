@@ -35,8 +35,9 @@ QUIET_ROUNDS: Final = 4
 KEYS: Final = {" ": "space", "/": "slash", ":": "colon", "[": "left_square_bracket", "]": "right_square_bracket",
                "-": "minus", "?": "question_mark", "#": "number_sign", "!": "exclamation_mark", ".": "full_stop",
                ",": "comma", "+": "plus", "_": "underscore", "$": "dollar_sign", "(": "left_parenthesis",
-               ")": "right_parenthesis", "*": "asterisk", "=": "equals_sign", "'": "apostrophe", ";": "semicolon", "<": "less_than_sign",
-               ">": "greater_than_sign", '"': "quotation_mark", "|": "vertical_line", "&": "ampersand"}
+               ")": "right_parenthesis", "*": "asterisk", "=": "equals_sign", "'": "apostrophe", ";": "semicolon",
+               "<": "less_than_sign", ">": "greater_than_sign", '"': "quotation_mark", "|": "vertical_line",
+               "&": "ampersand"}
 """Textual's names of characters that are no letters."""
 
 VERBS: Final = ("press", "type", "command", "wait", "size", "theme", "screenshot")
@@ -121,7 +122,7 @@ async def settle(app: HartvisorApp, *, is_patient: bool = False) -> None:
     loop = asyncio.get_running_loop()
     deadline = loop.time() + PATIENCE
     quiet = 0
-    while quiet < QUIET_ROUNDS and loop.time() < deadline:
+    while quiet < QUIET_ROUNDS and loop.time() < deadline and not app.return_code:
         await _drain(app)
         quiet = quiet + 1 if app.engine.is_still(ignores_running=not is_patient) else 0
         if not quiet:

@@ -97,8 +97,6 @@ def tui(
     lines = read_script(script) if script is not None else []
     cells = parse_size(size, "--size")
     is_picture = script is not None or screenshot is not None
-    if not is_picture and not (sys.stdin.isatty() and sys.stdout.isatty()) and "TEXTUAL_DRIVER" not in os.environ:
-        raise OptionError("tui: this is no terminal; --serve shows it in a browser, --screenshot FILE.svg in a picture")
     keymap = read_keymap(keys)
     wish = Wish(
         names=tuple(names or (DEMO,)), techniques=tuple(each.value for each in technique or ()), memory=memory,
@@ -115,6 +113,9 @@ def tui(
         if is_picture:
             asyncio.run(play(app, lines, cells, screenshot))
             return
+        if not (sys.stdin.isatty() and sys.stdout.isatty()) and "TEXTUAL_DRIVER" not in os.environ:
+            raise OptionError(
+                "tui: this is no terminal; --serve shows it in a browser, --screenshot FILE.svg in a picture")
         if has_tour:
             note_tour()
         app.run()

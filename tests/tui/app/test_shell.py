@@ -42,7 +42,7 @@ def test_the_first_translation_exit_is_a_key_away(technique: str) -> None:
         await desk.press("t")
         assert desk.inspector.exit is not None and desk.inspector.log is not None
         assert desk.inspector.log[desk.inspector.exit].reason in TRANSLATIONS
-        assert "exit" in desk.screen_text()[0]
+        assert "-fill" in desk.screen_text()[0]
 
     glass(test, technique=technique)
 

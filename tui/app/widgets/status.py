@@ -27,8 +27,10 @@ def status_line(view: StatusView) -> Content:
     parts: list[str | tuple[str, str] | Content] = [(vm.name, "bold $accent")]
     if len(view.vms) > 1:
         parts.append((f" {view.current + 1}/{len(view.vms)}", "$text-muted"))
-    parts += [" ", (vm.technique, "$text-secondary"), "  ", MARKS[vm.standing], "  ",
-              (("exit " if vm.is_at_exit else "") + vm.position, "bold"), "  ", vm.mode_text]
+    parts += [" ", (vm.technique, "$text-secondary"), "  ", MARKS[vm.standing], "  ", (vm.position, "bold")]
+    if vm.is_at_exit:
+        parts.append((f" {vm.why.partition(': ')[2]}", "bold $accent"))
+    parts += ["  ", vm.mode_text]
     if vm.n_vcpus > 1:
         parts.append(f" vCPU {vm.vcpu}/{vm.n_vcpus}")
     if vm.is_past:
@@ -37,7 +39,7 @@ def status_line(view: StatusView) -> Content:
         parts.append(("  no way back", "$text-muted"))
     if vm.standing is Standing.RUNNING:
         parts.append((f"  {vm.mips:.1f} MIPS  {vm.exits_per_second:,.0f} exits/s", "$text-muted"))
-    elif vm.why:
+    elif vm.why and not vm.is_at_exit:
         parts.append((f"  {vm.why}", "$error" if vm.standing is Standing.CRASHED else "$text-muted"))
     return Content.assemble(*parts)
 
