@@ -86,7 +86,9 @@ class WalkView:
     may_lead: where the tables as they may still be believed lead, if not where they do now; None if nothing is stale.
     is_known: all that was stored since the last fence is known; else only since the notes began. fence: the last.
     held: what the hart's cache holds of the address.
-    filled: at an exit that filled an entry: how many of the lowest entries of the hypervisor's tables that made new.
+    filled: at an exit that filled an entry of the hypervisor's tables, which of these stages (by index in `nested`; 0
+    is the shadow's), and how many of its lowest entries it made. (They are no state of the guest's, and are there still
+    when it is taken back to before.)
     """
 
     gva: int
@@ -105,7 +107,7 @@ class WalkView:
     is_known: bool
     fence: Fence | None
     held: tuple[Held, ...]
-    filled: int
+    filled: tuple[int, int] | None
     symbol: str
 
     @property
@@ -140,6 +142,7 @@ def view_walk(inspection: Inspection, follow: Follow = Follow.EXIT, address: int
     shadow = None
     if isinstance(technique, ShadowPaged):
         shadow = view_shadow(vcpu, technique, guest, who)
+    nested = _nested(vcpu, guest, who) if isinstance(technique, TwoStage) else ()
     history, may = _may(inspector, guest)
     believed = _believed(inspector, guest, who, may) if any(may) else None
     may_lead = believed if believed is not None and (believed.result, believed.rule) != (
@@ -147,10 +150,10 @@ def view_walk(inspection: Inspection, follow: Follow = Follow.EXIT, address: int
     gpa = guest.result
     return WalkView(
         gva, who, why, inspector.technique, "S" if vcpu.mode == SUPERVISOR else "U", inspector.step, guest,
-        _nested(vcpu, guest, who) if isinstance(technique, TwoStage) else (), shadow,
+        nested, shadow,
         None if gpa is None else place_of(inspector, gpa),
         frame_of(inspector, gpa) if gpa is not None else None, may, may_lead, history.is_whole, history.last_fence,
-        held_by(vcpu, gva), _filled(inspector), inspector.code.describe(vcpu, gva))
+        held_by(vcpu, gva), _filled(inspector, nested), inspector.code.describe(vcpu, gva))
 
 
 def frame_of(inspector: Inspector, gpa: int) -> int | None:
@@ -183,12 +186,16 @@ def _choose(inspector: Inspector, follow: Follow, address: int) -> tuple[int, in
     return hart.pc, FETCH, "pc"
 
 
-def _filled(inspector: Inspector) -> int:
+def _filled(inspector: Inspector, nested: tuple[StageView, ...]) -> tuple[int, int] | None:
     """At an exit that filled an entry of the hypervisor's tables: the leaf, and the tables that it took."""
     if inspector.exit is None or inspector.log is None:
-        return 0
+        return None
     logged = inspector.log[inspector.exit]
-    return 1 + logged.tables if logged.reason in FILLS else 0
+    if logged.reason not in FILLS:
+        return None
+    at = (number for number, stage in enumerate(nested) if stage.address >> PAGE_SHIFT == logged.gpa >> PAGE_SHIFT)
+    index = next(at, None) if nested else 0
+    return None if index is None else (index, 1 + logged.tables)
 
 
 # --- the guest's tables, and the G-stage below them

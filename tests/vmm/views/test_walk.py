@@ -279,7 +279,7 @@ def test_at_an_exit_its_tval_is_followed(technique: str) -> None:
             assert view.gva == logged.tval
         else:
             assert (view.gva, view.who.access) == (logged.pc, FETCH)
-        seen.add((view.why[:4], view.filled > 0))
+        seen.add((view.why[:4], view.filled is not None))
     assert ("tval", True) in seen
     assert view_walk(Inspection([inspector]), Follow.SP).gva == inspector.vcpu.hart.read_gpr(2)
 
@@ -289,7 +289,7 @@ def test_what_an_exit_filled_is_told() -> None:
     inspector = tern("two-stage")
     do(exit_moves.next_exit(inspector))
     view = look(inspector, view_walk)
-    assert view.filled == 3, "a leaf, and both tables on the way"
+    assert view.filled == (0, 3), "a leaf, and both tables on the way"
     assert view.nested[-1].rule is None
 
 
