@@ -1,7 +1,7 @@
 """Exception and interrupt causes, and which of them the delegation registers can pass on.
 
 Each name below is the cause's number; EXCEPTIONS and INTERRUPTS hold the described rows.
-Source: privileged manual, "Machine Cause Register (mcause)" and the H chapter's "Trap Cause Codes".
+Source: privileged manual, "Machine Cause (mcause) Register" and the H chapter's "Trap Cause Codes".
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ class Cause:
 _exceptions: list[Cause] = []
 _interrupts: list[Cause] = []
 
-_MCAUSE = "Machine Cause Register (mcause)"
+_MCAUSE = "Machine Cause (mcause) Register"
 _H_CAUSES = "H: Trap Cause Codes"
-_H_INTERRUPTS = "H: Hypervisor Interrupt Registers (hvip, hip, and hie)"
-_MIP = "Machine Interrupt Registers (mip and mie)"
+_H_INTERRUPTS = "H: Hypervisor Interrupt (hvip, hip, and hie) Registers"
+_MIP = "Machine Interrupt (mip and mie) Registers"
 
 
 def _exception(number: int, name: str, description: str, section: str = _MCAUSE) -> int:

@@ -32,7 +32,7 @@ _CSR_ACCESS = Privilege(
             for condition, cause in (
                 ("HS-mode could make this access", VIRTUAL_INSTRUCTION),
                 ("HS-mode could not either", ILLEGAL_INSTRUCTION))),
-    "CSR Address Mapping Conventions; H: Trap Cause Codes (virtual instruction)")
+    "CSR Address Mapping Conventions; H: Trap Cause Codes")
 
 RV64I: tuple[Instruction, ...] = (
     Instruction("lui", U, 0x00000037, _OPCODE, "I", "rd, upper"),

@@ -29,9 +29,9 @@ def _gated(field: str) -> Privilege:
         TrapRule("HS", f"menvcfg.{field}=0", ILLEGAL_INSTRUCTION),
         TrapRule("U", f"menvcfg.{field}=0 or senvcfg.{field}=0", ILLEGAL_INSTRUCTION),
         TrapRule("VS", f"menvcfg.{field}=0", ILLEGAL_INSTRUCTION),
-        TrapRule("VS", f"menvcfg.{field}=1 and henvcfg.{field}=0", VIRTUAL_INSTRUCTION),
+        TrapRule("VS", f"menvcfg.{field}≠0 and henvcfg.{field}=0", VIRTUAL_INSTRUCTION),
         TrapRule("VU", f"menvcfg.{field}=0", ILLEGAL_INSTRUCTION),
-        TrapRule("VU", f"menvcfg.{field}=1 and (henvcfg.{field}=0 or senvcfg.{field}=0)", VIRTUAL_INSTRUCTION),
+        TrapRule("VU", f"menvcfg.{field}≠0 and (henvcfg.{field}=0 or senvcfg.{field}=0)", VIRTUAL_INSTRUCTION),
     ), "CSR controls for CMO instructions")
 
 

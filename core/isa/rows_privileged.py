@@ -53,7 +53,8 @@ _SFENCE = Privilege(("M", "HS", "VS"), (
     TrapRule("VU", "", VIRTUAL_INSTRUCTION),
 ), "Supervisor Memory-Management Fence Instruction; H: Trap Cause Codes")
 
-_ORDER = Privilege(("M", "HS", "VS"), (TrapRule("VU", "", VIRTUAL_INSTRUCTION),), "Svinval")
+_ORDER = Privilege(("M", "HS", "VS"), (TrapRule("VU", "", VIRTUAL_INSTRUCTION),),
+                   "Svinval Extension for Fine-Grained Address-Translation Cache Invalidation")
 
 _VIRTUAL_WHEN_V = (TrapRule("VS", "", VIRTUAL_INSTRUCTION), TrapRule("VU", "", VIRTUAL_INSTRUCTION))
 

@@ -13,13 +13,14 @@ ZERO_PAGE: Final = bytes(PAGE_SIZE)
 
 class DirtyLog(IntEnum):
     """Who wants to know what was stored to; each takes the marks on its own. VIEW's nobody takes: they tell frames that
-    were stored to since they were handed out."""
+    were stored to since they were handed out. LOOK: what one step stores to."""
 
     DIGEST = 0
     SNAPSHOT = 1
     MIGRATION = 2
     VIEW = 3
     STORE = 4
+    LOOK = 5
 
 
 class Paged(Protocol):

@@ -13,6 +13,7 @@ from collections.abc import Container
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from ..isa.causes import STI
+from ..isa.paging import PAGE_SHIFT
 from .exits import N_REASONS, ExitReason, label
 from .stop import StopReason
 
@@ -21,7 +22,10 @@ if TYPE_CHECKING:
     from .vcpu import Vcpu
     from .vm import Vm
 
-HIDDEN: Final = frozenset({ExitReason.SHADOW_FILL, ExitReason.GSTAGE_FILL, ExitReason.TIMER})
+FILLS: Final = frozenset({ExitReason.SHADOW_FILL, ExitReason.GSTAGE_FILL})
+"""Reasons of exits that filled an entry of tables of the hypervisor's."""
+
+HIDDEN: Final = FILLS | {ExitReason.TIMER}
 """Reasons of exits that take no step: the guest's instruction is executed afterwards, as if nothing had been."""
 
 EVERY: Final = range(N_REASONS)
@@ -35,6 +39,7 @@ _MOST: Final = 255
 class LoggedExit(NamedTuple):
     """One exit. number: its place in the log. step: the VM's clock. vcpu: whose. reason: as in ExitReason. cause, pc,
     tval, gpa, insn: of the trap, as Exit has them; of a timer's, which is no trap of the hart's, the guest's interrupt.
+    mode: the guest's, 0 user, 1 supervisor. gpa of a shadow fill: where the guest's own tables lead.
 
     frames, tables: how many frames were allocated to handle it, for guest RAM and for page tables of the hypervisor's.
     """
@@ -48,6 +53,7 @@ class LoggedExit(NamedTuple):
     tval: int
     gpa: int
     insn: int
+    mode: int = 1
     frames: int = 0
     tables: int = 0
 
@@ -69,7 +75,7 @@ class _Listener:
         self._log = log
         self._vcpu = vcpu
         self._counts: list[int] = []
-        self._step = self._frames = self._tables = 0
+        self._step = self._mode = self._frames = self._tables = 0
 
     def entering(self) -> None:
         """Nothing."""
@@ -81,7 +87,7 @@ class _Listener:
         """Remember what was counted, and owned, until now."""
         vm = self._log.vm
         self._counts = self._vcpu.exits.copy()
-        self._step = vm.steps
+        self._step, self._mode = vm.steps, self._vcpu.mode
         self._frames, self._tables = _owned(vm)
 
     def handled(self, exit: Exit) -> None:
@@ -90,15 +96,17 @@ class _Listener:
         for reason, (before, now) in enumerate(zip(self._counts, vcpu.exits, strict=True)):
             if before != now:
                 frames, tables = _owned(vcpu.vm)
+                gpa = getattr(vcpu.technique, "filled", 0) if reason == ExitReason.SHADOW_FILL else exit.gpa
                 self._log.add(LoggedExit(
-                    0, self._step, vcpu.index, reason, exit.cause, exit.pc, exit.tval, exit.gpa, exit.insn,
-                    min(max(frames - self._frames, 0), _MOST), min(max(tables - self._tables, 0), _MOST)))
+                    0, self._step, vcpu.index, reason, exit.cause, exit.pc, exit.tval, gpa, exit.insn,
+                    self._mode, min(max(frames - self._frames, 0), _MOST), min(max(tables - self._tables, 0), _MOST)))
                 return
 
     def timed(self) -> None:
         """The hart saw nothing: it had no more steps to take."""
         vcpu = self._vcpu
-        self._log.add(LoggedExit(0, vcpu.vm.steps, vcpu.index, ExitReason.TIMER, STI, vcpu.hart.pc, 0, 0, 0))
+        self._log.add(LoggedExit(0, vcpu.vm.steps, vcpu.index, ExitReason.TIMER, STI, vcpu.hart.pc, 0, 0, 0,
+                                  vcpu.mode))
 
     def left(self) -> None:
         """Nothing."""
@@ -119,10 +127,13 @@ class ExitLog:
     def __init__(self, vm: Vm) -> None:
         self.vm = vm
         self._steps, self._pcs, self._tvals, self._gpas = (array("Q") for _ in range(4))
-        self._reasons, self._vcpus, self._causes, self._frames, self._tables = (array("B") for _ in range(5))
+        self._reasons, self._vcpus, self._causes, self._modes = (array("B") for _ in range(4))
+        self._frames, self._tables = (array("B") for _ in range(2))
         self._insns = array("I")
         self._columns = (self._steps, self._vcpus, self._reasons, self._causes, self._pcs, self._tvals, self._gpas,
-                         self._insns, self._frames, self._tables)
+                         self._insns, self._modes, self._frames, self._tables)
+        self._first_fills: dict[int, int] = {}
+        self._n_looked_at = 0
         self._counted: list[list[int]] = [[0] * N_REASONS]
         self.stop_at: Container[int] = ()
         for vcpu in vm.vcpus:
@@ -163,6 +174,9 @@ class ExitLog:
         for column in self._columns:
             del column[first:]
         del self._counted[first // BLOCK + 1:]
+        if first < self._n_looked_at:
+            self._first_fills.clear()
+            self._n_looked_at = 0
 
     def keep(self) -> tuple[array[int], ...]:
         """All of it (snapshot_tree.py)."""
@@ -188,6 +202,14 @@ class ExitLog:
         """The first exit for one of `reasons` from `number` on, or the last down from it; None if there is none."""
         numbers = range(number, -1, -1) if backwards else range(number, len(self))
         return next((each for each in numbers if self._reasons[each] in reasons), None)
+
+    def first_fill(self, gfn: int) -> int | None:
+        """The first exit that filled an entry for this guest frame; None if there was none yet."""
+        for number in range(self._n_looked_at, len(self)):
+            if self._reasons[number] in FILLS:
+                self._first_fills.setdefault(self._gpas[number] >> PAGE_SHIFT, number)
+        self._n_looked_at = len(self)
+        return self._first_fills.get(gfn)
 
     def count(self, first: int, end: int) -> list[int]:
         """How many of the exits `first` to `end`, which is not included, there are for each reason."""

@@ -25,7 +25,7 @@ OWNER: Final = "g-stage"
 
 # All accesses are U-mode's to the G-stage, and A and D are set beforehand: the VMM wants no faults to keep them
 # (H, "Guest Physical Address Translation").
-_LEAF: Final = PTE_V | PTE_R | PTE_W | PTE_X | PTE_U | PTE_A | PTE_D
+LEAF: Final = PTE_V | PTE_R | PTE_W | PTE_X | PTE_U | PTE_A | PTE_D
 
 
 class GStage:
@@ -53,7 +53,7 @@ class GStage:
                 pte = make_pte(self._frames.allocate(OWNER), PTE_V)
                 self._memory.store(slot, PTE_SIZE, pte)
             table = ppn(pte) << PAGE_SHIFT
-        bits = _LEAF if is_writable else _LEAF & ~PTE_W
+        bits = LEAF if is_writable else LEAF & ~PTE_W
         self._memory.store(table + form.index(gpa, 0) * PTE_SIZE, PTE_SIZE, make_pte(hpa, bits))
         self.fills += 1
 

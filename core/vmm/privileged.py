@@ -156,7 +156,7 @@ class InstructionTable:
         try:
             entry = self._known[insn]
         except KeyError:
-            entry = self._known[insn] = self._find(insn)
+            entry = self._known[insn] = self.find(insn)
         if entry is None:
             return REFLECT
         reason, handler, instruction = entry
@@ -165,7 +165,13 @@ class InstructionTable:
             return HANDLED
         return REFLECT
 
-    def _find(self, insn: int) -> tuple[int, InstructionHandler, Decoded] | None:
+    def stock(self, name: str) -> InstructionHandler | None:
+        """The hypervisor's own handler for an instruction, whatever stands in its place."""
+        rule = INSTRUCTION_RULES.get(name)
+        return None if rule is None else rule.handler
+
+    def find(self, insn: int) -> tuple[int, InstructionHandler, Decoded] | None:
+        """The reason, handler and instruction of these bits; None if they have no rule."""
         instruction = decode(insn)
         rule = self._rules.get(instruction.name) if instruction is not None else None
         if instruction is None or rule is None:

@@ -7,7 +7,7 @@ function's in a6. It retires like any instruction: one step, pc past the ecall. 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from ..isa.causes import SSI
 from . import sbi_fwft, sbi_pmu
@@ -63,6 +63,11 @@ def call(vcpu: Vcpu) -> None:
     if result is not None:
         hart.write_gpr(A0, result[0])
         hart.write_gpr(A1, result[1])
+
+
+def function_of(extension: int, function: int) -> Callable[..., Any] | None:
+    """What serves a call with these in a7 and a6; None for one that is not supported."""
+    return LEGACY.get(extension) or EXTENSIONS.get(extension, {}).get(function)
 
 
 def _legacy_harts(vcpu: Vcpu, gva: int) -> list[Vcpu] | Fault:

@@ -82,18 +82,21 @@ class Hosted:
         self.vm = vm
         self.hart = hart
         self.instructions = InstructionTable(vm.config.instruction_handlers, vm.config.isa)
-        self.handlers: dict[int, ExitHandler] = {
+        self.handlers: dict[int, ExitHandler] = {**self.stock_handlers(), **vm.config.handlers}
+
+    def attach(self, vcpu: Vcpu) -> None:
+        """The vCPU that runs here."""
+        self.vcpu = vcpu
+
+    def stock_handlers(self) -> dict[int, ExitHandler]:
+        """The technique's own, before the configuration replaced any."""
+        return {
             causes.ILLEGAL_INSTRUCTION: self.handle_instruction,
             causes.VIRTUAL_INSTRUCTION: self.handle_instruction,
             causes.ECALL_FROM_U: self.handle_ecall,
             causes.ECALL_FROM_VS: self.handle_ecall,
             **self.own_handlers(),
-            **vm.config.handlers,
         }
-
-    def attach(self, vcpu: Vcpu) -> None:
-        """The vCPU that runs here."""
-        self.vcpu = vcpu
 
     def own_handlers(self) -> dict[int, ExitHandler]:
         """The handlers of one technique alone."""

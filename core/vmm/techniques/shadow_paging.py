@@ -86,6 +86,7 @@ class ShadowPaged(Hosted):
             if self.emulate(exit, ExitReason.PT_WRITE, found.gpa):
                 pager.table_written(gfn)
         else:
+            self.filled = found.gpa
             vcpu.exits[ExitReason.SHADOW_FILL] += 1
             if access == STORE:
                 self.vm.ram.writable(found.gpa)

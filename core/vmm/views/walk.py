@@ -138,7 +138,7 @@ def view_walk(inspection: Inspection, follow: Follow = Follow.EXIT, address: int
     status = vcpu.csrs.read(SSTATUS)
     who = Who(implied if access is None else access, vcpu.mode == USER, bool(status & SSTATUS_SUM),
               bool(status & SSTATUS_MXR))
-    guest = _guest_stage(vcpu, gva, who, vcpu.csrs.read(SATP))
+    guest = guest_stage(vcpu, gva, who, vcpu.csrs.read(SATP))
     shadow = None
     if isinstance(technique, ShadowPaged):
         shadow = view_shadow(vcpu, technique, guest, who)
@@ -201,7 +201,7 @@ def _filled(inspector: Inspector, nested: tuple[StageView, ...]) -> tuple[int, i
 # --- the guest's tables, and the G-stage below them
 
 
-def _guest_stage(vcpu: Vcpu, gva: int, who: Who, satp: int) -> StageView:
+def guest_stage(vcpu: Vcpu, gva: int, who: Who, satp: int) -> StageView:
     register = "vsatp" if vcpu.hart.virtual else "satp"
     return walk_stage(vcpu.vm.ram.peek_pte, "guest", register, satp, gva, who, reserved=vcpu.reserved_bits,
                       updates_ad=vcpu.updates_ad)
