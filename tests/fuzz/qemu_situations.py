@@ -9,7 +9,7 @@ from __future__ import annotations
 from hartvisor.core.isa.instructions import BY_NAME
 
 from .qemu_evidence import Evidence, situation
-from .qemu_trace import INTERRUPT, Executed
+from .qemu_trace import Executed
 
 OP_FP = 0x53
 # Fields of mstatus and vsstatus, of mip.
@@ -42,11 +42,15 @@ def _writes_float_csr_in_v(one: Executed) -> bool:
     return one.csr in FLOAT_CSRS and one.written is not None and one.mode in ("VS", "VU")
 
 
-def _writes_guest_bits(one: Executed) -> bool:
+def _guest_bits_given(one: Executed) -> int:
+    """VSSI, VSTI and VSEI, as mip and mie have them, in the operand of a CSR instruction on vsip or vsie."""
     if one.csr not in ("vsip", "vsie") or one.written is None or one.decoded is None:
-        return False
-    operand = one.decoded.rs1 if one.name.endswith("i") else one.operand
-    return bool(operand & GUEST_BITS)
+        return 0
+    return GUEST_BITS & (one.decoded.rs1 if one.name.endswith("i") else one.operand)
+
+
+def _gives_guest_bits(one: Executed) -> bool:
+    return _guest_bits_given(one) != 0
 
 
 def _writes_no_bits(one: Executed) -> bool:
@@ -191,18 +195,19 @@ def _unread_rounding(evidence: Evidence) -> bool:
 def _guest_bits(evidence: Evidence) -> bool:
     """A CSR instruction on vsip or vsie had one of the bits in its operand that are read-only zero there, and VSSI,
     VSTI and VSEI in mip and mie."""
-    return evidence.trace.ever(_writes_guest_bits)
+    return evidence.trace.ever(_gives_guest_bits)
 
 
 @situation("an interrupt of VS-level after bits 2, 6 and 10 of vsip or vsie were written")
 def _interrupt_after_guest_bits(evidence: Evidence) -> bool:
-    """And since the entry before, ours took an interrupt of VS-level, or QEMU's xcause tells of another interrupt."""
-    return _guest_bits(evidence) and (
-        any(one.taken in GUEST_INTERRUPTS for one in evidence.stretch)
-        or any(
-            evidence.theirs.get(name, 0) & INTERRUPT and evidence.theirs.get(name) != evidence.ours.get(name)
-            for name in ("mcause", "scause", "vscause")
-        )
+    """And since the entry before, ours took the interrupt of such a bit; or it is pending, and there was V=1, so that
+    QEMU may have taken it."""
+    given = 0
+    for one in evidence.trace.executed:
+        given |= _guest_bits_given(one)
+    pending = evidence.ours.get("mip", 0) | evidence.theirs.get("mip", 0)
+    return any(one.taken is not None and given >> one.taken & 1 for one in evidence.stretch) or (
+        bool(given & pending) and any(one.mode in ("VS", "VU") for one in evidence.stretch)
     )
 
 
