@@ -146,6 +146,8 @@ class Actions(Base):
             self.goto(text)
         elif purpose == "search":
             self.panel.search(text)
+        elif purpose == "value":
+            self.panel.give(text)
         elif purpose == "assemble":
             self.engine.do(lambda inspection: run_inserted(inspection.inspector, text))
 

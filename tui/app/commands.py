@@ -10,6 +10,7 @@ from ...core.isa.csrs import BY_NAME
 from ...core.isa.registers import NUMBER
 from ...core.vmm.exits import ExitReason, label
 from ...core.vmm.inspector import Inspection, Moves, exit_moves, moves
+from ...core.vmm.inspector.edit import register_number, set_register
 from ...core.vmm.inspector.names import resolve
 from ...core.vmm.inspector.stops import Breakpoint, Watched, Watchpoint
 
@@ -86,6 +87,17 @@ def _watch(app: HartvisorApp, text: str) -> None:
     app.engine.do(do)
 
 
+def _set(app: HartvisorApp, text: str) -> None:
+    name, _, value = text.partition(" ")
+    if not value.strip():
+        raise OptionError("set: give a register or CSR, and its value, such as set a0 0x10")
+
+    def do(inspection: Inspection) -> None:
+        app.tell(set_register(inspection.inspector, register_number(name), value.strip()))
+
+    app.engine.do(do)
+
+
 def _clear(app: HartvisorApp, text: str) -> None:
     def do(inspection: Inspection) -> None:
         inspection.inspector.breakpoints = ()
@@ -149,6 +161,7 @@ COMMANDS: Final = (
     Command("goto ADDRESS|#STEP|!EXIT", "show an address, or be at a step or an exit", _goto),
     Command("break ADDRESS", "set a breakpoint, or take it away", _break),
     Command("watch REGISTER|CSR|ADDRESS", "set a watchpoint, or take it away", _watch),
+    Command("set REGISTER|CSR VALUE", "change a register or CSR: another future begins here", _set),
     Command("stops", "list breakpoints and watchpoints", _list_stops),
     Command("clear", "take all breakpoints and watchpoints away", _clear),
     Command("until REASON", "to the next exit for a reason, such as shadow-fill", _until),

@@ -28,6 +28,7 @@ from ..vcpu import Vcpu
 from ..views.rates import Rates
 from ..vm import Vm
 from .code import Code
+from .moment import Moment, moment_of
 from .output import Output
 from .stops import KINDS, UNTIL_OF, Breakpoint, Watchpoint
 
@@ -53,7 +54,8 @@ class Inspector:
     on it. sources: folders in which source files may lie. limit: the step at which a recording of it ends.
     vcpu_index: which vCPU is looked at. exit: the number, in `log`, of the exit that it stands at, if a move led there:
     the guest is then before the instruction that trapped. halt: why the last run ended. is_running: in the midst of a
-    move. moves, edits: how many moves were made, how often another future was begun.
+    move. moves, edits: how many moves were made, how often another future was begun. before: the registers as they were
+    before the last move.
     """
 
     def __init__(self, name: str, vm: Vm, *, symbols: Symbols | None = None, programs: Sequence[Path] = (),
@@ -84,6 +86,7 @@ class Inspector:
         self.is_running = False
         self.edits = 0
         self.moves = 0
+        self.before: Moment | None = None
         self._breakpoints: tuple[Breakpoint, ...] = ()
         self._watchpoints: tuple[Watchpoint, ...] = ()
         self._slice = FIRST_SLICE
@@ -135,14 +138,17 @@ class Inspector:
         return ticks / DEFAULT_TIMEBASE
 
     def begin_move(self) -> None:
-        """A move is about to be made."""
+        """A move is about to be made, or the user changes something by hand."""
         self.moves += 1
+        self.before = moment_of(self.target)
 
     def _forked(self, step: int) -> None:
         """What lay ahead of `step` will not be."""
         self.edits += 1
         if self.log is not None:
             self.log.forget_from(step)
+            if self.exit is not None and self.exit >= len(self.log):
+                self.exit = None
         self.table_notes.forget_from(step)
         self.output.cut(step)
 

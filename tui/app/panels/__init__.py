@@ -2,6 +2,7 @@
 
 from .base import Panel
 from .lab import LabPanel
+from .registers import RegistersPanel
 
-PANELS: tuple[type[Panel], ...] = (LabPanel,)
+PANELS: tuple[type[Panel], ...] = (LabPanel, RegistersPanel)
 """All of them, by key."""

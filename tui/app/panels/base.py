@@ -89,6 +89,9 @@ class Panel(Widget, can_focus=False):
         """Find the next of what the user typed behind `/`."""
         self.app.notify(f"{self.TITLE.lower()} has nothing to search", severity="warning")
 
+    def give(self, text: str) -> None:
+        """What the user typed where the panel had asked for a value: `main.ask("value", …)`."""
+
     def goto(self, address: int) -> bool:
         """Show a guest virtual address; False if this panel shows none."""
         return False

@@ -192,9 +192,9 @@ class MainScreen(Screen[None]):
 
     # --- asking
 
-    def ask(self, purpose: str, words: list[str], text: str = "") -> None:
+    def ask(self, purpose: str, words: list[str], text: str = "", label: str = "") -> None:
         """Open the prompt."""
-        self.query_one(Prompt).ask(purpose, words, text)
+        self.query_one(Prompt).ask(purpose, words, text, label)
 
     @on(Prompt.Closed)
     @on(Prompt.Answered)

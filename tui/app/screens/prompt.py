@@ -16,6 +16,7 @@ LABELS: Final = {
     "goto": ("go to", "an address, symbol, a0, file:line; #step or !exit to travel"),
     "search": ("find", "what the panel has: text, hex:13050000, a number"),
     "assemble": ("run here", "one instruction, such as addi a0, a0, 1"),
+    "value": ("set", "a number, symbol or register: 0x10, -1, main+8, sp; 1.5 for an f register"),
     "command": (":", "help lists the commands"),
 }
 
@@ -60,11 +61,11 @@ class Prompt(Horizontal):
         yield Label("", markup=False)
         yield Input(select_on_focus=False)
 
-    def ask(self, purpose: str, words: list[str], text: str = "") -> None:
-        """Show it. words: to be suggested."""
+    def ask(self, purpose: str, words: list[str], text: str = "", label: str = "") -> None:
+        """Show it. words: to be suggested. label: what to show in front of it, if not the purpose's own."""
         self.purpose = purpose
-        label, hint = LABELS[purpose]
-        self.query_one(Label).update(label)
+        own, hint = LABELS[purpose]
+        self.query_one(Label).update(label or own)
         line = self.query_one(Input)
         line.placeholder = hint
         line.suggester = SuggestFromList(words, case_sensitive=True) if words else None
