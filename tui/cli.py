@@ -17,6 +17,7 @@ import typer
 from ..core.errors import HartvisorError
 from .commands.asm import asm
 from .commands.compare import compare
+from .commands.control import balloon, console, down, guest, metrics, pause, ps, resume, stop, top
 from .commands.disasm import disasm
 from .commands.images import app as images
 from .commands.machine import machine
@@ -27,6 +28,7 @@ from .commands.run import run
 from .commands.snapshot import app as snapshot
 from .commands.trace import trace
 from .commands.tui import tui
+from .commands.up import up
 
 EXIT_MISTAKE = 2
 EXIT_INTERRUPTED = 130
@@ -51,6 +53,17 @@ app.command("machine")(machine)
 app.command("replay")(replay)
 app.add_typer(snapshot, name="snapshot")
 app.command("trace")(trace)
+app.command("up")(up)
+app.command("down")(down)
+app.command("ps")(ps)
+app.command("top")(top)
+app.command("console")(console)
+app.command("stop")(stop)
+app.command("pause")(pause)
+app.command("resume")(resume)
+app.command("balloon")(balloon)
+app.command("metrics")(metrics)
+app.add_typer(guest, name="guest")
 app.add_typer(migrate, name="migrate")
 app.command("receive")(receive)
 app.add_typer(images, name="images")

@@ -180,11 +180,19 @@ def _mac(option: str, text: str | None, suffix: bytes, index: int) -> bytes:
     if text is None:
         return bytes.fromhex("525400") + suffix + bytes((index,))
     try:
+        return parse_mac(text)
+    except ConfigError as error:
+        raise OptionError(f"{option}: mac={error}") from error
+
+
+def parse_mac(text: str) -> bytes:
+    """Six bytes. Raises ConfigError for what is no card's address."""
+    try:
         mac = bytes(int(part, 16) for part in text.split(":"))
     except ValueError:
         mac = b""
     if len(mac) != MAC_BYTES or mac[0] & 1:
-        raise OptionError(f"{option}: mac={text} is no card's address; one is 52:54:00:12:34:56")
+        raise ConfigError(f"{text} is no card's address; one is 52:54:00:12:34:56")
     return mac
 
 

@@ -157,6 +157,29 @@ def test_a_stopped_vm_gives_back_all_it_had() -> None:
     assert hypervisor.memory.pool.free == hypervisor.memory.pool.total
 
 
+def test_vms_that_share_pages_can_end_in_one_round() -> None:
+    """One of them has just left a frame that it shared with the other."""
+    text = TOUCH.format(first=DATA, pages=50, value=1).replace("j .", f"""
+        li t1, 60000
+    wait: addi t1, t1, -1
+        bnez t1, wait
+        li t0, {DATA}
+        sd t1, 0(t0)
+        li a7, 8
+        ecall
+    """)
+    hypervisor = machine(quantum=10_000)
+    tenants = [add(hypervisor, f"vm{index}", text, TECHNIQUES[index]) for index in range(3)]
+    hypervisor.memory.settle(tenants, 0)
+    for _ in range(3):
+        hypervisor.run(60_000)
+        hypervisor.memory.sharing.scan([tenant.ram for tenant in tenants], 1 << 20)
+    assert hypervisor.memory.sharing.pages_saved >= 100
+    assert not hypervisor.run(10_000_000)
+    assert {tenant.state for tenant in tenants} == {TenantState.OFF}
+    assert hypervisor.memory.pool.free == hypervisor.memory.pool.total
+
+
 @pytest.mark.parametrize(("settings", "complaint"), [
     ({"memory": 128 * MIB}, "128 MiB of memory are not to be had: of the machine's 64 MiB and 0 MiB of swap, 56 MiB"),
     ({"memory": 32 * MIB, "memory_reservation": 40 * MIB}, "no more than its memory"),

@@ -183,7 +183,7 @@ class Hypervisor:
         running = [(tenant, planned[tenant.index]) for tenant in living if tenant.index in planned]
         before = [(tenant.vm.active_steps, tenant.vm.steps) for tenant, _ in running]
         self.runner.run([partial(tenant.run, steps) for tenant, steps in running])
-        self._settle(running, before)
+        self._settle(living, running, before)
         for barrier in self.barriers:
             barrier.after_round()
         return True
@@ -208,8 +208,9 @@ class Hypervisor:
             clock += steps
         return planned
 
-    def _settle(self, running: Sequence[tuple[Tenant, int]], before: Sequence[tuple[int, int]]) -> None:
-        """Account for the round that has been run, in the VMs' order."""
+    def _settle(self, living: Sequence[Tenant], running: Sequence[tuple[Tenant, int]],
+                before: Sequence[tuple[int, int]]) -> None:
+        """Account for the round that has been run, in the VMs' order. living: those that held memory in it."""
         started = self.clock
         used = [tenant.account(active) for (tenant, _), (active, _) in zip(running, before, strict=True)]
         self.clock += sum(used)
@@ -217,7 +218,7 @@ class Hypervisor:
             self.cpu.charge(tenant.index, done - steps)
             if not tenant.is_over:
                 tenant.fall_asleep(self.clock, tenant.vm.steps - clock - done)
-        self.memory.settle(self.living, self.clock - started)
+        self.memory.settle(living, self.clock - started)
         for tenant, _ in running:
             if tenant.is_over:
                 self._dismiss(tenant)

@@ -20,7 +20,7 @@ from ..state import NEVER
 from ..stop import Stop, StopReason
 from ..vm import Vm
 from .entitlement import Entitlement
-from .memory_manager import usage
+from .memory_manager import Usage, usage
 from .pool import VmFrames
 from .tenant_memory import TenantMemory
 
@@ -84,6 +84,7 @@ class Tenant:
         self._nap = 0  # steps that its clock has yet to sleep, by the time of ready_at
         self._credit = 0  # steps of sleep that the machine's time has made by then, and its clock has not
         self._digest: str | None = None
+        self._usage: Usage | None = None
         self._stop: Stop | None = None
         self._failure: str | None = None
         self.vm = Vm(config.vm, config.image, config.output, config.devices, (frames, ram))
@@ -150,6 +151,7 @@ class Tenant:
     def end(self, state: TenantState, detail: str) -> None:
         """It will not run again; whoever owns its memory takes it now."""
         self.state, self.detail = state, detail
+        self._usage = usage(self)
         if state is not TenantState.FAILED:
             self._digest = digest(self.vm)
 
@@ -159,6 +161,10 @@ class Tenant:
             return digest(self.vm)
         return self._digest
 
+    def usage(self) -> Usage:
+        """Where its memory is, or was when it ended."""
+        return self._usage or usage(self)
+
     def result(self) -> dict[str, Any]:
         """What has become of it, as JSON; the same however the machine ran it."""
         vm = self.vm
@@ -167,5 +173,5 @@ class Tenant:
             "name": self.name, "state": self.state.value, "detail": self.detail, "technique": config.vm.technique,
             "memory": config.vm.memory, "vcpus": config.vm.vcpus, "shares": config.cpu.shares,
             "steps": vm.steps, "used": self.used, "instructions": vm.instructions, "exits": labelled(vm.exits),
-            "pages": usage(self)._asdict(), "digest": self.digest(),
+            "pages": self.usage()._asdict(), "digest": self.digest(),
         }

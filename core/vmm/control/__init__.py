@@ -1,0 +1,1 @@
+"""A running hypervisor, reached from outside: a Unix socket, requests in JSON."""

@@ -1,0 +1,160 @@
+"""`hartvisor up`: the VMs that a file declares, on one machine."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table as RichTable
+
+from ...core.vmm.control.commands import Commands
+from ...core.vmm.control.server import ControlServer
+from ...core.vmm.hypervisor.runner import OneThread, Threads
+from ...core.vmm.hypervisor.tenant import TenantState
+from ..options import check_writable, parse_number, write_json
+from ..parameters import BudgetOption, JsonOption
+from ..plan.build import Assembly
+from ..plan.sockets import socket_folder
+from ..plan.spec import read_plan
+from .control import SocketOption
+
+SLICE = 5_000_000
+"""Steps of the machine's between two looks outside, at most."""
+
+STEPS_A_SECOND = 100_000_000
+"""Of a guest's time, with the usual ten steps a tick."""
+
+LOOK = 0.5
+"""Seconds between two looks where all VMs sleep for good."""
+
+FOREVER = 1 << 63
+
+FAILURES = (TenantState.CRASHED, TenantState.FAILED)
+
+
+def up(
+    file: Annotated[Path, typer.Argument(metavar="FILE.toml", help="The plan: machine, networks, VMs.")],
+    budget: BudgetOption = None,
+    parallel: Annotated[
+        bool, typer.Option("--parallel", help="A thread for each VM; the result is the same.")] = False,
+    json: JsonOption = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No consoles, and no summary at the end.")] = False,
+    wait: Annotated[
+        bool, typer.Option("--wait", help="Stay until `hartvisor down`; guests sleep as long as they believe they do.")
+    ] = False,
+    name: Annotated[
+        str | None, typer.Option("--name", metavar="NAME", help="The hypervisor's, if not its file's.")] = None,
+    socket: SocketOption = None,
+) -> None:
+    """Bring up the VMs that FILE.toml declares, and run them to their ends.
+
+    Their consoles are shown line by line, each line behind its VM's name. Meanwhile `hartvisor ps`, `console` and
+    others command it. Exit status 1 if a VM was refused, or ended badly.
+    """
+    plan = read_plan(file)
+    check_writable(json)
+    limit = parse_number(budget, "--budget") if budget is not None else None
+    chosen = name or file.stem
+    assembly = Assembly(plan, Threads() if parallel else OneThread(), _complain)
+    commands = Commands(assembly.hypervisor, assembly.consoles, assembly.lans.networks)
+    server = ControlServer(socket or socket_folder() / f"{chosen}.sock", commands.handlers,
+                           {"hartvisor": {"version": version("hartvisor"), "name": chosen}}, commands.page)
+    shown = sys.stderr if json == "-" else sys.stdout
+    lines = [] if quiet else [Lines(name, shown.write) for name in assembly.consoles]
+    for line in lines:
+        assembly.consoles[line.name].listener = line.write
+    signal.signal(signal.SIGTERM, lambda *_: commands.quit())
+    try:
+        Session(assembly, server, commands, lines, wait).run(limit)
+        result = assembly.result()
+    finally:
+        server.close()
+        assembly.close()
+        for line in lines:
+            line.show(is_end=True)
+        shown.flush()
+    write_json(json, result)
+    if not quiet and json != "-":
+        print_summary(assembly, result)
+    states = [tenant.state for tenant in assembly.hypervisor.tenants]
+    if assembly.hypervisor.refused or any(state in FAILURES for state in states):
+        raise typer.Exit(1)
+
+
+class Session:
+    """A hypervisor's run in the foreground: its rounds, and between them its clients. stays: until a client ends it;
+    then the guests' sleep takes as long as they believe, so that the host has rest."""
+
+    def __init__(self, assembly: Assembly, server: ControlServer, commands: Commands, lines: list[Lines],
+                 stays: bool) -> None:
+        self._hypervisor = assembly.hypervisor
+        self._server = server
+        self._commands = commands
+        self._lines = lines
+        self._stays = stays
+
+    def run(self, limit: int | None) -> None:
+        """Round by round, to the budget's end, until nobody will wake any more, or as long as it stays."""
+        hypervisor = self._hypervisor
+        end = limit if limit is not None else FOREVER
+        while hypervisor.clock < end and not self._commands.wants_quit:
+            idle = hypervisor.idle
+            is_alive = hypervisor.run_round(min(end, hypervisor.clock + SLICE))
+            for line in self._lines:
+                line.show()
+            if not is_alive and not self._stays:
+                return
+            slept = (hypervisor.idle - idle) / STEPS_A_SECOND if is_alive else LOOK
+            self._server.poll(slept if self._stays else 0.0)
+
+
+class Lines:
+    """A console's output in whole lines, each behind the VM's name. show: what writes them."""
+
+    def __init__(self, name: str, show: Callable[[str], object]) -> None:
+        self.name = name
+        self._show = show
+        self._waiting = bytearray()
+
+    def write(self, data: bytes) -> None:
+        """The guest writes; in a round, when nothing is shown, so that lines of several VMs come in one order."""
+        self._waiting += data
+
+    def show(self, is_end: bool = False) -> None:
+        """Between two rounds: the lines that are whole, at the end the rest too."""
+        *whole, rest = self._waiting.split(b"\n")
+        if is_end and rest:
+            whole, rest = [*whole, rest], bytearray()
+        self._waiting = bytearray(rest)
+        for line in whole:
+            self._show(f"{self.name}| {line.decode(errors='replace').rstrip()}\n")
+
+
+def _complain(line: str) -> None:
+    print(f"hartvisor: {line}", file=sys.stderr, flush=True)
+
+
+def print_summary(assembly: Assembly, result: dict[str, object]) -> None:
+    """A line a VM, on standard error."""
+    table = RichTable(box=None, pad_edge=False)
+    for name in ("VM", "state", "steps", "used", "share", "memory, own + shared", "swapped", "why"):
+        table.add_column(name, justify="left" if name in ("VM", "state", "why") else "right")
+    total = sum(tenant.used for tenant in assembly.hypervisor.tenants) or 1
+    for started in assembly.started:
+        tenant = started.tenant
+        if tenant is None:
+            table.add_row(started.spec.name, "refused", *[""] * 5, started.refusal or "")
+            continue
+        pages = tenant.usage()
+        table.add_row(tenant.name, tenant.state.value, f"{tenant.vm.steps:,}", f"{tenant.used:,}",
+                      f"{100 * tenant.used / total:.1f} %", f"{pages.own / 256:.1f} + {pages.shared / 256:.1f} MiB",
+                      f"{pages.swapped / 256:.1f} MiB", tenant.detail)
+    for name in assembly.pending:
+        table.add_row(name, "waiting", *[""] * 5, "for those of lesser order to be up")
+    Console(stderr=True, highlight=False).print(table)
