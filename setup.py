@@ -120,10 +120,14 @@ class BuildPackages(build_py):
         super().run()
 
 
+# Answers stay in the repository: what is installed on students' computers has none.
+ANSWERS = ["labs.answers", "labs.answers.*"]
+PACKAGES = find_packages(include=[p for f in FOLDERS for p in (f, f"{f}.*")], exclude=ANSWERS)
+
 setup(
-    packages=[f"hartvisor.{name}" for name in find_packages(include=[p for f in FOLDERS for p in (f, f"{f}.*")])],
+    packages=[f"hartvisor.{name}" for name in PACKAGES],
     package_dir={f"hartvisor.{folder}": folder for folder in FOLDERS},
-    package_data={"": ["py.typed", "*.pyi"], "hartvisor.guest": [
+    package_data={"": ["py.typed", "*.pyi", "handout.md", "starter/*.py", "schema/*.json"], "hartvisor.guest": [
         "images/*.elf", "images/*.cpio", "images/tern/*.elf",
         # What the debug data speaks of: whoever looks at a guest's code sees its source.
         *(f"{folder}/**/*.[chS]" for folder in ("kernel", "kvm", "lib", "tiny", "user"))]},

@@ -20,6 +20,7 @@ from .commands.compare import compare
 from .commands.control import balloon, console, down, guest, metrics, pause, ps, resume, stop, top
 from .commands.disasm import disasm
 from .commands.images import app as images
+from .commands.lab import app as lab
 from .commands.machine import machine
 from .commands.migrate import app as migrate
 from .commands.migrate import receive
@@ -67,6 +68,7 @@ app.add_typer(guest, name="guest")
 app.add_typer(migrate, name="migrate")
 app.command("receive")(receive)
 app.add_typer(images, name="images")
+app.add_typer(lab, name="lab")
 app.command("disasm")(disasm)
 app.command("asm")(asm)
 

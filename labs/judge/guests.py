@@ -1,0 +1,80 @@
+"""Guests of a lab's own: assembly text that a seed has chosen, and recordings of them that the TUI opens."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from ...core.devices.console import discard
+from ...core.isa.assembler import Program, assemble
+from ...core.isa.disassembler import disassemble
+from ...core.machine.elf_writer import elf_file
+from ...core.machine.loader import Image, load_image, parse_image
+from ...core.machine.memory_map import MIB, RAM_BASE
+from ...core.vmm.config import VmConfig
+from ...core.vmm.recipe import Recipe
+from ...core.vmm.recording import Recorder
+from ...core.vmm.vm import Vm
+
+ENTRY: Final = RAM_BASE + 2 * MIB
+MEMORY: Final = 8 * MIB
+AFTER: Final = 64
+"""Steps that a recording goes on past the divergence, under the right hypervisor."""
+
+
+@dataclass(frozen=True)
+class Guest:
+    """A guest from assembly text. name: what its source is called."""
+
+    name: str
+    text: str
+    program: Program
+    image: Image
+
+    @classmethod
+    def of(cls, text: str, name: str = "guest.s", base: int = ENTRY, entry: str = "") -> Guest:
+        """Assemble it. entry: the label where it starts; else its first instruction is."""
+        program = assemble(text, base, file=name)
+        start = program.symbols[entry] if entry else base
+        return cls(name, text, program, parse_image(elf_file(program.code, base, start, program.symbols), name))
+
+    def line_at(self, pc: int) -> str:
+        """The source line of an address, as "guest.s:12: csrw ..."; the instruction where no line is known."""
+        number = self.program.lines.get(pc)
+        if number is not None:
+            return f"{self.name}:{number}: {self.text.splitlines()[number - 1].split('#')[0].strip()}"
+        return ""
+
+    def config(self, technique: str, **options: object) -> VmConfig:
+        """A small VM's."""
+        return VmConfig(technique=technique, memory=MEMORY, **options)  # type: ignore[arg-type]
+
+    def start(self, config: VmConfig) -> Vm:
+        """The guest at its first step, silent."""
+        return Vm(config, self.image, discard)
+
+    def record(self, folder: Path, name: str, config: VmConfig, steps: int) -> str:
+        """Write the guest's source and ELF file and a recording of its first `steps` steps under the hypervisor's own
+        technique; the recording's file name."""
+        folder.mkdir(parents=True, exist_ok=True)
+        stem = f"{name}-{Path(self.name).stem}"
+        base = self.program.base
+        (folder / f"{stem}.s").write_text(self.text, encoding="utf-8")
+        elf = folder / f"{stem}.elf"
+        elf.write_bytes(elf_file(self.program.code, base, self.image.entry, self.program.symbols))
+        image = load_image(elf)
+        vm = Vm(config, image, discard)
+        file = f"{name}.hvr"
+        recorder = Recorder(vm, Recipe.of(stem, config, elf), folder / file, 1_000_000)
+        recorder.close(recorder.run(steps))
+        return file
+
+
+def words_guest(words: list[int]) -> Guest:
+    """A guest that is nothing but these words, with what they mean beside them."""
+    lines = []
+    for word in words:
+        meaning = disassemble(word) or "no instruction"
+        lines.append(f"    .{'word' if word & 3 == 3 else 'half'} {word:#x}  # {meaning}")
+    return Guest.of("\n".join(["_start:", *lines, "    ebreak", ""]), "words.s")

@@ -1,0 +1,1 @@
+"""Lab 0: encode and decode. `lab.LAB` is the lab."""
