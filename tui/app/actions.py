@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from ...core.errors import OptionError
@@ -14,6 +15,7 @@ from ...core.vmm.inspector.insert import run_inserted
 from ...core.vmm.inspector.names import resolve
 from ...core.vmm.inspector.stops import Watched, Watchpoint
 from .commands import COMMANDS, Command, run_command, travel
+from .opening import open_recording
 from .panels.base import Panel, Place
 from .screens.help import HelpScreen
 from .screens.tour import TourScreen
@@ -177,6 +179,16 @@ class Actions(Base):
             self.main.ask("command", [], command.name + " ")
         else:
             run_command(self, command.name)  # type: ignore[arg-type]
+
+    def open_recording(self, path: Path, step: int) -> None:
+        """A recording as one more VM, at a step of it."""
+
+        def do(inspection: Inspection) -> Moves:
+            inspector = open_recording(path)
+            inspection.add(inspector)
+            return moves.goto(inspector, step)
+
+        self.engine.do(do)
 
     # --- screens
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import ClassVar
 
 from textual import on
@@ -24,7 +25,8 @@ class HartvisorApp(Actions, App[None]):
     """The glass hypervisor.
 
     engine: runs the guests, and looks at them. predicting: what comes next is hidden until the user has guessed.
-    keymap: the user's keys, by the ids in keys.py. has_tour: whether to begin with the guided tour.
+    keymap: the user's keys, by the ids in keys.py. has_tour: whether to begin with the guided tour. lab_folder: where
+    a lab may be that the user works on.
     """
 
     TITLE = "hartvisor"
@@ -36,8 +38,9 @@ class HartvisorApp(Actions, App[None]):
     predicting: reactive[bool] = reactive(False)
 
     def __init__(self, inspection: Inspection, *, keymap: Mapping[str, str] | None = None,
-                 has_tour: bool = False) -> None:
+                 has_tour: bool = False, lab_folder: Path = Path()) -> None:
         super().__init__()
+        self.lab_folder = lab_folder
         self.inspection = inspection
         self.engine = Engine(inspection, self.post_message)
         self.main = MainScreen()

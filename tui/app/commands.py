@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from ...core.errors import OptionError
@@ -153,6 +154,10 @@ def _tour(app: HartvisorApp, text: str) -> None:
     app.start_tour()
 
 
+def _open(app: HartvisorApp, text: str) -> None:
+    app.open_recording(Path(text), 0)
+
+
 def _quit(app: HartvisorApp, text: str) -> None:
     app.exit()
 
@@ -167,6 +172,7 @@ COMMANDS: Final = (
     Command("until REASON", "to the next exit for a reason, such as shadow-fill", _until),
     Command("run", "let all VMs run", _all(True)),
     Command("pause", "pause all VMs", _all(False)),
+    Command("open RECORDING", "a recorded run as one more VM", _open),
     Command("theme NAME", "another theme, such as textual-light", _theme),
     Command("tour", "the guided tour", _tour),
     Command("help", "all keys and commands", _help),

@@ -63,9 +63,7 @@ class Engine:
         self._last_frame = 0.0
         self._is_stopping = False
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
-        for inspector in inspection.inspectors:
-            if inspector.timeline is not None:
-                inspector.timeline.poll = self._poll
+        self._adopt()
 
     # --- for the UI's thread
 
@@ -161,16 +159,22 @@ class Engine:
             waits.append(max(0.0, self._last_frame + FRAME_SECONDS - now) if is_painted else FRAME_SECONDS)
         return min(waits) if waits else None
 
+    def _adopt(self) -> None:
+        """Be asked by every timeline, also those of VMs that have just come, whether to go on."""
+        for inspector in self.inspection.inspectors:
+            if inspector.timeline is not None:
+                inspector.timeline.poll = self._poll
+
     def _do(self, action: Action) -> None:
-        inspector = self.inspection.inspector
         self._is_stale = True
         try:
             move = action(self.inspection)
         except HartvisorError as error:
             self._post(Told(str(error), "error"))
             return
+        self._adopt()
         if move is not None:
-            self._go(inspector, move)
+            self._go(self.inspection.inspector, move)
 
     def _go(self, inspector: Inspector, move: Moves, *, is_going: bool = False) -> None:
         """Begin a move; the one that is under way ends where it is. is_going: it has no end of its own."""

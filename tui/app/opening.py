@@ -88,6 +88,11 @@ def _is_recording(name: str) -> bool:
         return False
 
 
+def open_recording(path: Path) -> Inspector:
+    """A recorded run, at its beginning. Raises ConfigError or DamagedError."""
+    return _replay(Wish(names=()), str(path), path.stem, None)
+
+
 def _replay(wish: Wish, name: str, title: str, technique: str | None) -> Inspector:
     recording = read_recording(Path(name))
     again = Replay(recording, discard, technique)

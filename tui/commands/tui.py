@@ -61,6 +61,9 @@ def tui(
     keys: Annotated[
         Path | None, typer.Option("--keys", metavar="FILE", help="Your keys: a TOML file of id = \"key\".")
     ] = None,
+    lab: Annotated[
+        Path, typer.Option("--lab", metavar="FOLDER", help="The lab's folder whose checks the lab panel runs.")
+    ] = Path(),
     tour: Annotated[
         bool | None, typer.Option("--tour/--no-tour", help="The guided tour; else it comes at the first start.")
     ] = None,
@@ -105,7 +108,7 @@ def tui(
     with open_devices(drive, netdev, None, device) as devices:
         inspection = open_all(wish, devices)
         has_tour = tour if tour is not None else not (is_picture or has_seen_tour())
-        app = HartvisorApp(inspection, keymap=keymap, has_tour=has_tour)
+        app = HartvisorApp(inspection, keymap=keymap, has_tour=has_tour, lab_folder=lab)
         if theme is not None:
             if theme not in app.available_themes:
                 raise OptionError(f"--theme {theme}: there are {', '.join(sorted(app.available_themes))}")

@@ -265,6 +265,11 @@ class Inspection:
         """The one looked at."""
         return self.inspectors[self.current]
 
+    def add(self, inspector: Inspector) -> None:
+        """One more, which is looked at from now on."""
+        self.inspectors = (*self.inspectors, inspector)
+        self.current = len(self.inspectors) - 1
+
     def select(self, index: int) -> None:
         """Look at another."""
         self.current = index % len(self.inspectors)

@@ -37,7 +37,7 @@ class Panel(Widget, can_focus=False):
 
     DEFAULT_CSS = """
     Panel {
-        border: round $border-blurred;
+        border: round $foreground 30%;
         border-title-color: $text-muted;
         border-subtitle-color: $text-muted;
         padding: 0 1;
