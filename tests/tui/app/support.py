@@ -66,14 +66,15 @@ class Desk:
 
 def glass(test: Callable[[Desk], Awaitable[T]], *names: str, technique: str | tuple[str, ...] = "shadow",
           size: tuple[int, int] = NARROW, theme: str = DARK, memory: str = "32M", append: str | None = "workload=1",
-          keymap: dict[str, str] | None = None, has_tour: bool = False, **wishes: Any) -> T:
+          keymap: dict[str, str] | None = None, has_tour: bool = False, lab_folder: Path = Path("absent"),
+          **wishes: Any) -> T:
     """Run a test with the app open on these guests (tern, if none is named). A view that fails fails the test."""
     techniques = (technique,) if isinstance(technique, str) else technique
     wish = replace(Wish(names=names or ("kernel",), techniques=techniques, memory=memory, append=append,
                         store=Path("absent.db")), **wishes)
 
     async def run() -> T:
-        app = HartvisorApp(open_all(wish), keymap=keymap, has_tour=has_tour)
+        app = HartvisorApp(open_all(wish), keymap=keymap, has_tour=has_tour, lab_folder=lab_folder)
         app.theme = theme
         heard: list[Any] = []
         async with app.run_test(size=size, notifications=True, message_hook=heard.append) as pilot:

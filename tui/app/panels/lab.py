@@ -107,7 +107,7 @@ The checks of the lab in the folder that `--lab FOLDER` names, or in this one. T
 runs them at once. **Enter** on a check that failed opens its recording as another VM, and goes to the first
 instruction where it went wrong: the state there is the last that was right. `Tab` goes back to the other VM."""
     DEFAULT_CSS = """
-    LabPanel > Static { height: auto; max-height: 5; border-top: solid $border-blurred; }
+    LabPanel > Static { height: 5; border-top: solid $foreground 30%; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [Binding("a", "run", "Run the checks")]
 
