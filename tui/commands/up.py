@@ -35,6 +35,9 @@ LOOK = 0.5
 
 FOREVER = 1 << 63
 
+WIDTH = 140
+"""Columns of the summary where there is no terminal to fit it to."""
+
 FAILURES = (TenantState.CRASHED, TenantState.FAILED)
 
 
@@ -157,4 +160,5 @@ def print_summary(assembly: Assembly, result: dict[str, object]) -> None:
                       f"{pages.swapped / 256:.1f} MiB", tenant.detail)
     for name in assembly.pending:
         table.add_row(name, "waiting", *[""] * 5, "for those of lesser order to be up")
-    Console(stderr=True, highlight=False).print(table)
+    console = Console(stderr=True, highlight=False)
+    console.print(table, width=None if console.is_terminal else WIDTH)

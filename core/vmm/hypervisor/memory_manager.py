@@ -150,10 +150,10 @@ class MemoryManager:
             user.frames.refill(0)
         if not running:
             return
-        missing = min(LEAST, stock) * len(running) - self.pool.free
+        missing = min(LEAST, stock) * len(running) - self.pool.available
         if missing > 0:
             self._revoke(users, missing)
-        part = min(stock, self.pool.free // len(running))
+        part = min(stock, self.pool.available // len(running))
         for user in running:
             user.frames.refill(part)
 
@@ -161,7 +161,7 @@ class MemoryManager:
         """So many free frames in the pool, if others have pages to put away."""
         for user in users:
             user.frames.refill(0)
-        self._revoke(users, frames - self.pool.free)
+        self._revoke(users, frames - self.pool.available)
 
     def _revoke(self, users: Sequence[MemoryUser], count: int) -> None:
         """Have pages put away, where shares pay for the most."""
@@ -169,13 +169,13 @@ class MemoryManager:
         while count > 0 and givers:
             giver = max(givers, key=_pages_a_share)
             spare = giver.frames.owners["guest"] + len(giver.ram.shared) - giver.memory_reservation
-            before = self.pool.free
+            before = self.pool.available
             try:
                 giver.ram.reclaim(min(CHUNK, count, max(spare, 0)))
             except SwapFull:
                 givers.remove(giver)
             giver.frames.refill(0)
-            freed = self.pool.free - before
+            freed = self.pool.available - before
             count -= freed
             if not freed and giver in givers:
                 givers.remove(giver)

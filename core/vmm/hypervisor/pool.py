@@ -22,20 +22,37 @@ class OutOfFrames(ConfigError):
     """A VM needs a frame, and there is none that it could have; only this VM ends."""
 
 
+ROOT: Final = 4 * PAGE_SIZE
+"""Bytes of a G-stage root table, which is aligned to its size (H, "Guest Physical Address Translation")."""
+
+MEMORY_A_ROOT: Final = 4 << 20
+"""One root is set apart for so many bytes of the machine's RAM, lest it be in pieces when a VM comes: a 256th of it."""
+
+
 class FramePool:
-    """The frames of a machine that no VM holds. memory: all of its RAM."""
+    """The frames of a machine that no VM holds. memory: all of its RAM. total: frames in it."""
 
     def __init__(self, memory: Memory) -> None:
         self.memory = memory
         self.total = memory.size // PAGE_SIZE
-        self._next = memory.base
+        first = -(-memory.base // ROOT) * ROOT
+        count = min(max(memory.size // MEMORY_A_ROOT, 4), (memory.base + memory.size - first) // ROOT)
+        self._roots = list(range(first + (count - 1) * ROOT, first - ROOT, -ROOT))
+        self._roots_start, self._roots_end = first, first + count * ROOT
+        self._parts: dict[int, int] = {}  # of roots that are coming back: how many frames have
+        self._next = self._roots_end
         self._end = memory.base + memory.size
-        self._freed: list[int] = []
+        self._freed = list(range(first - PAGE_SIZE, memory.base - PAGE_SIZE, -PAGE_SIZE))
+
+    @property
+    def available(self) -> int:
+        """How many there are for anything."""
+        return len(self._freed) + (self._end - self._next) // PAGE_SIZE
 
     @property
     def free(self) -> int:
-        """How many there are."""
-        return len(self._freed) + (self._end - self._next) // PAGE_SIZE
+        """How many there are, those for roots included."""
+        return self.available + len(self._roots) * (ROOT // PAGE_SIZE) + sum(self._parts.values())
 
     def take(self, count: int) -> list[int]:
         """The hpas of `count` frames, fewer where there are fewer; they hold what they held."""
@@ -45,25 +62,24 @@ class FramePool:
         self._next = end
         return taken
 
-    def take_aligned(self, count: int) -> int:
-        """The hpa of `count` frames in a row, aligned to their size. Raises OutOfFrames."""
-        size = count * PAGE_SIZE
-        hpa = -(-self._next // size) * size
-        if hpa + size <= self._end:
-            self._freed.extend(range(hpa - PAGE_SIZE, self._next - PAGE_SIZE, -PAGE_SIZE))
-            self._next = hpa + size
-            return hpa
-        freed = set(self._freed)
-        for first in sorted(frame for frame in freed if frame % size == 0):
-            run = set(range(first, first + size, PAGE_SIZE))
-            if run <= freed:
-                self._freed = [frame for frame in self._freed if frame not in run]
-                return first
-        raise OutOfFrames(f"the machine has no {count} free frames in a row for a root table")
+    def take_root(self) -> int:
+        """The hpa of the frames of a root table. Raises OutOfFrames."""
+        if not self._roots:
+            raise OutOfFrames(f"the machine's {self.memory.size >> 20} MiB of memory have no room for the root tables "
+                              "of so many VMs")
+        return self._roots.pop()
 
     def give(self, hpas: Iterable[int]) -> None:
         """Frames that nobody holds any more."""
-        self._freed.extend(hpas)
+        for hpa in hpas:
+            if not self._roots_start <= hpa < self._roots_end:
+                self._freed.append(hpa)
+                continue
+            root = hpa & -ROOT
+            self._parts[root] = self._parts.get(root, 0) + 1
+            if self._parts[root] == ROOT // PAGE_SIZE:
+                del self._parts[root]
+                self._roots.append(root)
 
 
 class VmFrames(FrameAllocator):
@@ -119,7 +135,7 @@ class VmFrames(FrameAllocator):
 
     def _take(self, count: int, alignment: int) -> int:
         if count > 1:
-            return self._pool.take_aligned(count)
+            return self._pool.take_root()
         if not self._freed:
             self.make_room()
         return self._freed.pop()

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
+from pathlib import Path
 from typing import Any
 
 from ...devices.console import discard
 from ...devices.virtio.balloon import VirtioBalloon
 from ...devices.virtio.device import VirtioDevice
-from ...errors import ConfigError
+from ...errors import HartvisorError
 from ...isa.paging import PAGE_SIZE
 from ...machine.loader import Image
 from ..config import VmConfig
@@ -113,8 +115,12 @@ class Tenant:
         budget = min(steps + self._nap, self.room)
         try:
             self._stop = self.vm.run(budget)
-        except ConfigError as error:  # the host's memory or disk, not the guest's doing
+        except HartvisorError as error:  # the host's memory or disk, not the guest's doing
             self._failure = str(error)
+        except Exception as error:  # ours: the others, who have no part in it, run on
+            place = traceback.extract_tb(error.__traceback__)[-1]
+            self._failure = f"a mistake of Hartvisor's own, at {Path(place.filename).name}:{place.lineno}: " \
+                            f"{type(error).__name__}: {error}"
 
     def account(self, active: int) -> int:
         """After `run`: see how it ended. active: its active steps before. Returns the steps that it used."""
