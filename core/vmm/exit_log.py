@@ -9,7 +9,7 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Container
+from collections.abc import Container, Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from ..isa.causes import STI
@@ -219,6 +219,21 @@ class ExitLog:
                 counts[reason] = times
             return counts
         return [upto - before for upto, before in zip(self._count_upto(end), self._count_upto(first), strict=True)]
+
+    def count_between(self, bounds: Sequence[int]) -> list[list[int]]:
+        """The same for the stretches between rising numbers; many of them cost less than one by one."""
+        found = []
+        before, upto = bounds[0], None
+        for end in bounds[1:]:
+            if end - before <= BLOCK:
+                found.append(self.count(before, end))
+                upto = None
+            else:
+                low = self._count_upto(before) if upto is None else upto
+                upto = self._count_upto(end)
+                found.append([after - first for after, first in zip(upto, low, strict=True)])
+            before = end
+        return found
 
     def _count_upto(self, end: int) -> list[int]:
         while len(self._counted) <= end // BLOCK:

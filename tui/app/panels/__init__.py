@@ -1,8 +1,11 @@
 """The panels: each knows what to look at, and how to paint what was seen."""
 
 from .base import Panel
+from .card import CardPanel
 from .lab import LabPanel
+from .predict import PredictPanel
 from .registers import RegistersPanel
+from .timeline import TimelinePanel
 
-PANELS: tuple[type[Panel], ...] = (LabPanel, RegistersPanel)
+PANELS: tuple[type[Panel], ...] = (CardPanel, TimelinePanel, RegistersPanel, LabPanel, PredictPanel)
 """All of them, by key."""

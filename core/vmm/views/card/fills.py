@@ -103,8 +103,8 @@ def fill_changes(fill: Fill) -> tuple[Change, ...]:
     if fill.tables:
         changes.append(Change(Kind.TABLE, f"{fill.name} tables", "", f"{fill.tables} more"))
     if fill.pte is not None:
-        where = "" if fill.slot is None else f" at HPA {fill.slot:#x}"
-        note = "" if fill.is_there else "no longer there: dropped since, or not made again in this look at the past"
-        changes.append(Change(Kind.TABLE, f"{fill.name} leaf{where}", "no access",
-                              f"{flags_text(fill.pte)} to {frame}", note))
+        where = "" if fill.slot is None else f"at HPA {fill.slot:#x}"
+        since = "" if fill.is_there else "another by now: dropped since, or not made again in this look at the past"
+        changes.append(Change(Kind.TABLE, f"{fill.name} leaf", "no access", f"{flags_text(fill.pte)} to {frame}",
+                              "; ".join(each for each in (where, since) if each)))
     return tuple(changes)

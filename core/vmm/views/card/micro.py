@@ -284,7 +284,7 @@ def guest_walk(stage: StageView) -> Iterator[Fact]:
 
 def _entry_note(entry: PteView) -> str:
     where = f"at GPA {entry.address:#x}"
-    return f"{where}, to {entry.target:#x}" if entry.is_valid else where
+    return f"{where} → {entry.target:#x}" if entry.is_valid else where
 
 
 def _filled(fill: Fill) -> Iterator[Fact]:
@@ -297,7 +297,7 @@ def _filled(fill: Fill) -> Iterator[Fact]:
     if fill.stage is not None:
         for entry in fill.stage.entries[:-1]:
             yield Fact(f"{fill.name} level {entry.level}", f"[{entry.index}] {flags_text(entry.value)}",
-                       f"at HPA {entry.address:#x}, to {entry.target:#x}")
+                       f"at HPA {entry.address:#x} → {entry.target:#x}")
     if fill.pte is not None:
         slot = "" if fill.slot is None else f"at HPA {fill.slot:#x}"
         note = "W withheld: stores must exit" if fill.is_guarded else ""

@@ -13,7 +13,7 @@ from ...emulate import BLOCK_SIZE, MEMORY_OPS
 from ...techniques.shadow_paging import ShadowPaged
 from ...walker import LOAD, STORE
 from .code import CodeAt, code_at
-from .event import Accessed, Event, accessed, executed
+from .event import Accessed, Event, Target, accessed, executed
 from .faults import why
 from .rules import Why
 from .world import TECHNIQUES, world_of
@@ -28,36 +28,53 @@ _WORD = (1 << 64) - 1
 @dataclass(frozen=True)
 class Elsewhere:
     """A technique, and what an event comes to under it. why: None where it cannot run this guest at all, because of
-    `refused`."""
+    `refused`. depends: on what, where it cannot be told from here whether it exits; `why` is then why it would."""
 
     technique: str
     why: Why | None
     refused: str = ""
+    depends: str = ""
+
+    @property
+    def is_free(self) -> bool:
+        """Whether it is no exit, for certain."""
+        return self.why is not None and not self.why.exits and not self.depends
 
 
 @dataclass(frozen=True)
 class NextView:
     """code: the instruction at pc. access: the address that it loads from or stores to, as its registers are now.
-    verdicts: by technique, that of the VM first. is_memory: whether it depends on tables, of which only the present
-    technique's are there to be looked at."""
+    verdicts: by technique, that of the VM first."""
 
     code: CodeAt
     access: str
     verdicts: tuple[Elsewhere, ...]
-    is_memory: bool
 
 
-def elsewhere(vcpu: Vcpu, event: Event) -> tuple[Elsewhere, ...]:
-    """The techniques other than the vCPU's own."""
+def elsewhere(vcpu: Vcpu, event: Event, *, has_missed: bool = True) -> tuple[Elsewhere, ...]:
+    """The techniques other than the vCPU's own. has_missed: an access to RAM is one that exited for want of an entry.
+    """
     own = vcpu.technique.name
-    return tuple(_verdict(vcpu, event, technique) for technique in TECHNIQUES if technique != own)
+    return tuple(_verdict(vcpu, event, technique, has_missed) for technique in TECHNIQUES if technique != own)
 
 
-def _verdict(vcpu: Vcpu, event: Event, technique: str) -> Elsewhere:
+def _verdict(vcpu: Vcpu, event: Event, technique: str, has_missed: bool) -> Elsewhere:
     try:
-        return Elsewhere(technique, why(event, world_of(vcpu, technique)))
+        found = why(event, world_of(vcpu, technique))
     except ConfigError as error:
         return Elsewhere(technique, None, str(error))
+    if not isinstance(event, Accessed) or not found.exits or event.is_first:
+        return Elsewhere(technique, found)
+    if event.target is Target.TABLE:
+        return Elsewhere(technique, found, depends="on whether its shadow tables mirror that table now")
+    if event.target is not Target.RAM:
+        return Elsewhere(technique, found)
+    if not has_missed:
+        return Elsewhere(technique, found, depends="on whether its shadow tables have an entry for it by now")
+    if vcpu.technique.name == "deprivileged" or (technique == "deprivileged" and event.guest.format is None):
+        depends = "it divides its tables among the guest's modes in another way, so the entry may be there by now"
+        return Elsewhere(technique, found, depends=depends)
+    return Elsewhere(technique, found)
 
 
 def look_ahead(inspector: Inspector) -> NextView:
@@ -68,12 +85,12 @@ def look_ahead(inspector: Inspector) -> NextView:
     if event is not None:
         name = "store to" if event.access == STORE else "load from"
         where = f"{name} GVA {event.gva:#x}"
-        return NextView(code, where, (_own_access(vcpu, event), *elsewhere(vcpu, event)), True)
+        return NextView(code, where, (_own_access(vcpu, event), *elsewhere(vcpu, event, has_missed=False)))
     if code.insn is None:
-        return NextView(code, "", (), False)
+        return NextView(code, "", ())
     instruction = executed(vcpu, code.insn, vcpu.mode)
     own = Elsewhere(vcpu.technique.name, why(instruction, world_of(vcpu)))
-    return NextView(code, "", (own, *elsewhere(vcpu, instruction)), False)
+    return NextView(code, "", (own, *elsewhere(vcpu, instruction)))
 
 
 def memory_event(inspector: Inspector, vcpu: Vcpu, insn: int | None) -> Accessed | None:

@@ -13,15 +13,15 @@ from weakref import WeakKeyDictionary
 
 from ....isa.causes import EXCEPTION_BY_NUMBER, INTERRUPT_BY_NUMBER, STI
 from ....isa.paging import PAGE_SHIFT, PTE_V, ppn
-from ...csr_file import SIP, STVEC
+from ...csr_file import CSR_NAMES, SIP, STVEC
 from ...exit_log import LoggedExit
 from ...exits import ExitReason, label
 from ...traps import pick_pending
 from ...walker import USER
 from ..stages import flags_text
 from .changes import Change, Difference, Kind, difference
-from .code import CodeAt, code_at, namer, text_of
-from .event import ACCESS_NAMES, Accessed, Event, event_of
+from .code import CodeAt, Describe, code_at, fetch, namer, text_of
+from .event import ACCESS_NAMES, Accessed, Event, Executed, event_of
 from .facts import Fact, MicroStep
 from .faults import why
 from .fills import fill_changes, fill_of
@@ -75,7 +75,7 @@ class CardView:
     @property
     def avoiders(self) -> tuple[Elsewhere, ...]:
         """The techniques under which it would not have been an exit."""
-        return tuple(each for each in self.elsewhere if each.why is not None and not each.why.exits)
+        return tuple(each for each in self.elsewhere if each.is_free)
 
 
 @dataclass(frozen=True)
@@ -145,12 +145,12 @@ def make_card(inspector: Inspector, number: int) -> CardView:
         changed = Difference(fill_changes(fill))
     elif is_before:
         changed = difference(inspector, logged.vcpu)
-    changed = replace(changed, changes=tuple(_annotated(each, logged, event, call) for each in changed.changes))
+    changes = [*_written_as_it_was(vcpu, event, changed), *changed.changes]
+    changed = replace(changed, changes=tuple(_annotated(each, logged, call) for each in changes))
     called = called_for(vcpu, logged, event)
     goes_on = _goes_on(inspector, vcpu, logged, changed)
     case = Case(vcpu, logged, event, called, changed, fill, call, describe, counts[logged.reason], is_before)
-    code = CodeAt(logged.pc, describe(logged.pc), logged.insn or None,
-                  text_of(logged.insn, logged.pc) if logged.insn else _without_bits(event))
+    code = _code(vcpu, logged, event, describe)
     return CardView(
         number, counts[logged.reason], logged, inspector.technique, len(inspector.vm.vcpus), label(logged.reason), code,
         "U" if logged.mode == USER else "S", world.mode(logged.mode), _cause(logged), _what(logged, event, call, code),
@@ -158,8 +158,14 @@ def make_card(inspector: Inspector, number: int) -> CardView:
         is_before)
 
 
-def _without_bits(event: Event) -> str:
-    return "could not be fetched" if isinstance(event, Accessed) else "no instruction: the guest was between two"
+def _code(vcpu: Vcpu, logged: LoggedExit, event: Event, describe: Describe) -> CodeAt:
+    """The instruction that trapped; of a fetch that did not get through, what the guest's own tables lead to."""
+    pc, insn = logged.pc, logged.insn or None
+    if logged.reason == ExitReason.TIMER:
+        return CodeAt(pc, describe(pc), None, "between two instructions")
+    if insn is None and isinstance(event, Accessed):
+        insn = fetch(vcpu, pc)
+    return CodeAt(pc, describe(pc), insn, text_of(insn, pc))
 
 
 def _cause(logged: LoggedExit) -> str:
@@ -178,7 +184,17 @@ def _what(logged: LoggedExit, event: Event, call: SbiText | None, code: CodeAt) 
     return "the guest's timer" if logged.reason == ExitReason.TIMER else code.text
 
 
-def _annotated(change: Change, logged: LoggedExit, event: Event, call: SbiText | None) -> Change:
+def _written_as_it_was(vcpu: Vcpu, event: Event, changed: Difference) -> list[Change]:
+    """A CSR that was written with the value that it had."""
+    if not isinstance(event, Executed) or not event.writes or event.csr not in CSR_NAMES or changed.then is None:
+        return []
+    if any(change.kind is Kind.CSR or change.name == "mode" for change in changed.changes):
+        return []
+    value = f"{vcpu.csrs.read(event.csr):#x}"
+    return [Change(Kind.CSR, CSR_NAMES[event.csr], value, value, "written, and as it was")]
+
+
+def _annotated(change: Change, logged: LoggedExit, call: SbiText | None) -> Change:
     """With what its new value means here."""
     if call is not None and change.kind is Kind.REGISTER:
         return replace(change, note=call.note(change.name, change.after))
@@ -206,7 +222,7 @@ def _goes_on(inspector: Inspector, vcpu: Vcpu, logged: LoggedExit, changed: Diff
         return GoesOn(CodeAt(handler, inspector.code.describe(vcpu, handler), None, "its trap handler"),
                       "it takes the interrupt")
     if logged.is_hidden:
-        return GoesOn(here, "with the same instruction once more, which now gets through")
+        return GoesOn(here, "the same instruction once more, which now gets through")
     if changed.then is None:
         return GoesOn(here, "here")
     names = {change.name: change.after for change in changed.changes if change.vcpu is None}
