@@ -130,7 +130,7 @@ setup(
     package_data={"": ["py.typed", "*.pyi", "handout.md", "starter/*.py", "schema/*.json"], "hartvisor.guest": [
         "images/*.elf", "images/*.cpio", "images/tern/*.elf",
         # What the debug data speaks of: whoever looks at a guest's code sees its source.
-        *(f"{folder}/**/*.[chS]" for folder in ("kernel", "kvm", "lib", "tiny", "user"))]},
+        *(f"{folder}/**/*.[chS]" for folder in ("bench", "kernel", "kvm", "lib", "tiny", "user"))]},
     ext_modules=find_extensions(),
     cmdclass={"build_ext": BuildExtensions, "build_py": BuildPackages},
 )

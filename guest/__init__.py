@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from .catalog import CATALOG, FETCHED, GUEST, TERN_PROGRAMS, ImageInfo
+from .catalog import BENCHMARKS, CATALOG, FETCHED, GUEST, TERN_PROGRAMS, ImageInfo
 
-__all__ = ["SOURCES", "GuestError", "ImageInfo", "fetched_images", "image", "image_info", "images", "programs"]
+__all__ = ["SOURCES", "GuestError", "ImageInfo", "benchmarks", "fetched_images", "image", "image_info", "images",
+           "programs"]
 
 SOURCES = GUEST.parent
 """The folder that the paths in the guests' debug data start from."""
@@ -26,6 +27,11 @@ def images() -> list[ImageInfo]:
     return list(CATALOG)
 
 
+def benchmarks() -> list[ImageInfo]:
+    """Return a row for each benchmark that ships, built or not: images for a bare machine, in M-mode."""
+    return list(BENCHMARKS)
+
+
 def fetched_images() -> list[ImageInfo]:
     """Return a row for each guest that does not ship but can be fetched, fetched or not."""
     return list(FETCHED)
@@ -37,11 +43,11 @@ def image_info(name: str) -> ImageInfo:
     Raises:
         GuestError: there is no such guest; the message names those there are.
     """
-    rows = (*CATALOG, *FETCHED)
+    rows = (*CATALOG, *BENCHMARKS, *FETCHED)
     for info in rows:
         if info.name == name:
             return info
-    known = ", ".join(info.name for info in rows)
+    known = ", ".join(info.name for info in (*CATALOG, *FETCHED))
     raise GuestError(f"no guest is named {name!r}; there are {known}")
 
 

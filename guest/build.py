@@ -18,7 +18,7 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from .catalog import CATALOG, FLOAT_FLAGS, GUEST, IMAGES, PROGRAMS, TERN_PROGRAMS, ImageInfo
+from .catalog import BENCHMARKS, CATALOG, FLOAT_FLAGS, GUEST, IMAGES, PROGRAMS, TERN_PROGRAMS, ImageInfo
 from .cpio import FILE, Entry, write_cpio
 from .ramdisk import pack, strip_elf
 
@@ -126,15 +126,18 @@ def build_ramdisk(pool: ThreadPoolExecutor) -> Path:
 
 def build_image(info: ImageInfo, ramdisk: Path, folder: Path) -> bool:
     """Build one guest into `folder`; false if it was up to date."""
-    sources = find([*info.sources, "lib/*.[cS]"])
+    script = GUEST / ("bench/runtime/bench.ld" if info.is_benchmark else "lib/guest.ld")
+    sources = find(info.sources if info.is_benchmark else [*info.sources, "lib/*.[cS]"])
     has_ramdisk = any(path.name == "ramdisk.S" for path in sources)
-    inputs = [*sources, *find(["lib/*.h", "lib/*.ld", "kernel/*.h", "tiny/runtime/*.h"])]
+    inputs = [*sources, *find(["lib/*.h", "kernel/*.h", "tiny/runtime/*.h", "bench/runtime/*.h"]), script]
     flags = info.flags
+    if info.is_benchmark:
+        flags = (*flags, "-I", str(GUEST / "bench" / "runtime"))
     if has_ramdisk:
         # Zig's cache does not see what .incbin reads; the digest makes another archive another compilation.
         digest = hashlib.sha256(ramdisk.read_bytes()).hexdigest()
         flags = (*flags, f"-DRAMDISK_DIGEST={digest}", f"-Wa,-I,{ramdisk.parent}")
-    return compile_elf(sources, GUEST / "lib" / "guest.ld", flags, inputs, folder / info.path.name)
+    return compile_elf(sources, script, flags, inputs, folder / info.path.name)
 
 
 def build_programs(target: Path) -> bool:
@@ -163,12 +166,13 @@ def build(names: Iterable[str] = (), folder: Path = IMAGES) -> None:
     Raises:
         BuildError: no such guest, no sources, no compiler, or it found an error.
     """
-    wanted = set(names) or {info.name for info in CATALOG}
-    if unknown := wanted - {info.name for info in CATALOG}:
-        raise BuildError(f"no guest named {', '.join(sorted(unknown))}; there are {', '.join(i.name for i in CATALOG)}")
+    rows = (*CATALOG, *BENCHMARKS)
+    wanted = set(names) or {info.name for info in rows}
+    if unknown := wanted - {info.name for info in rows}:
+        raise BuildError(f"no guest named {', '.join(sorted(unknown))}; there are {', '.join(i.name for i in rows)}")
     if not (GUEST.parent / "setup.py").is_file():
         raise BuildError(f"{GUEST} is an installed package, which holds the built images: build in a source tree")
-    chosen = [info for info in CATALOG if info.name in wanted]
+    chosen = [info for info in rows if info.name in wanted]
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         programs = None if names else pool.submit(build_programs, folder / PROGRAMS.name)
         ramdisk = build_ramdisk(pool)

@@ -32,6 +32,7 @@ class ImageInfo:
     append: str = ""
     workload: str = ""
     powers_off: bool = True
+    is_benchmark: bool = False  # in M-mode, at the start of RAM: the firmware of a bare machine
 
     @property
     def path(self) -> Path:
@@ -113,6 +114,26 @@ CATALOG: tuple[ImageInfo, ...] = (
     _tiny("sleep", "waits in WFI for an interrupt that nobody will send", powers_off=False),
     _tiny("jumpnowhere", "jumps to where nothing is, with no trap vector set", powers_off=False),
 )
+
+
+def _bench(name: str, description: str, source: str = "", flags: tuple[str, ...] = ()) -> ImageInfo:
+    sources = (f"bench/{source or name}.c", "bench/runtime/*.[cS]", "lib/string.c")
+    return ImageInfo(f"bench-{name}", description, sources, flags, is_benchmark=True)
+
+
+BENCHMARKS: tuple[ImageInfo, ...] = (
+    _bench("integer", "lists, a matrix, a state machine and CRCs, in the manner of CoreMark"),
+    _bench("dhrystone", "records, strings and small functions, as Dhrystone has them"),
+    _bench("memory", "a chase of pointers, a sieve, copies"),
+    _bench("memory-chase", "a chase of pointers beyond the reach of the translation caches", "memory", ("-DPARTS=1",)),
+    _bench("memory-sieve", "a sieve", "memory", ("-DPARTS=2",)),
+    _bench("memory-copy", "copies", "memory", ("-DPARTS=4",)),
+    _bench("float", "double precision: matrices, planets", flags=FLOAT_FLAGS),
+    _bench("sv39", "pages at random in S-mode, under Sv39", "paging"),
+    _bench("two-stage", "pages at random in VS-mode, under Sv39 and Sv39x4", "paging", ("-DTWO_STAGE",)),
+    _bench("traps", "ecalls from U-mode to M-mode and back, and CSR instructions"),
+)
+"""What `hartvisor bench` runs, here and on QEMU."""
 
 DEBIAN = DebianInfo(
     "debian",

@@ -16,6 +16,7 @@ import typer
 
 from ..core.errors import HartvisorError
 from .commands.asm import asm
+from .commands.bench import bench
 from .commands.compare import compare
 from .commands.control import balloon, console, down, guest, metrics, pause, ps, resume, stop, top
 from .commands.disasm import disasm
@@ -71,6 +72,7 @@ app.add_typer(images, name="images")
 app.add_typer(lab, name="lab")
 app.command("disasm")(disasm)
 app.command("asm")(asm)
+app.command("bench")(bench)
 
 
 def _show_version(wanted: bool) -> None:

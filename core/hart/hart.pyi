@@ -119,6 +119,7 @@ EXIT_BREAKPOINT: int   # pc is in the host's breakpoint set, nothing executed th
 EXIT_WATCHPOINT: int   # a watched range of memory was accessed (see Memory.watchpoints)
 EXIT_CHANGED: int      # what Hart.until names has changed, by the step just taken
 
+TLB_ENTRIES: int       # how many pages the translation caches of one address space hold
 WATCH_LOADS: int       # bit: what a watchpoint looks for
 WATCH_STORES: int
 UNTIL_GPR: int         # what Hart.until names

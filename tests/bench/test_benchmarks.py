@@ -6,7 +6,43 @@ import sys
 
 from tests.linux.support import require_debian
 
+from ..oracles import require_oracle
 from .linux import contestants, grouped
+
+CLI = [sys.executable, "-m", "hartvisor.tui.cli", "bench"]
+
+
+def bench(*arguments):
+    done = subprocess.run([*CLI, "--quick", "--runs", "1", "--json", "-", *arguments], capture_output=True, text=True,
+                          timeout=120, check=True)
+    return json.loads(done.stdout)
+
+
+def test_every_workload_checks_its_result_here_and_on_qemu():
+    require_oracle("qemu-system-riscv64")
+    rows = bench("--peer", "qemu")["workloads"]
+    assert {"integer", "dhrystone", "memory", "float", "sv39", "two-stage", "traps"} <= {row["name"] for row in rows}
+    for row in rows:
+        assert row["instructions"] > 0 and row["mips"] > 0 and row["ratio"] > 0 and row["peer_seconds"] > 0
+
+
+def test_a_chosen_workload_counts_the_same_each_time():
+    one, other = bench("traps")["workloads"], bench("traps")["workloads"]
+    assert [row["name"] for row in one] == ["traps"]
+    assert one[0]["instructions"] == other[0]["instructions"]
+
+
+def test_exits_and_scale_are_measured():
+    result = bench("--exits", "--scale")
+    assert {(row["exit"], row["technique"]) for row in result["exits"]} >= {("MMIO load", "two-stage"),
+                                                                           ("CSR write", "deprivileged")}
+    assert all(row["ratio"] > 0 for row in result["exits"])
+    assert set(result["scale"]) == {"vms", "memory", "parallel"}
+
+
+def test_a_workload_that_is_not_there_is_a_mistake():
+    done = subprocess.run([*CLI, "sv93"], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 2 and "sv39" in done.stderr and len(done.stderr.splitlines()) == 1
 
 
 def test_the_exit_benchmark_reports_every_storm():

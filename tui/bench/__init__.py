@@ -1,0 +1,1 @@
+"""What `hartvisor bench` measures, and how: workloads here and on QEMU in turns, exits, and scale."""

@@ -1,0 +1,66 @@
+"""What grows with the work: memory and throughput of many VMs, start-up of large memories, VMs in several threads."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from .measure import BenchError
+
+COUNTS = (1, 4, 16, 64, 256)
+"""VMs on one machine."""
+
+SIZES = (16, 128, 1024, 8192)
+"""MiB of RAM of one."""
+
+VM_MIB = 8
+"""RAM of each of many."""
+
+
+def in_child(what: str, number: int) -> dict[str, Any]:
+    """Measure in a process of its own, so that its memory is its own. Raises BenchError."""
+    command = [sys.executable, "-m", f"{__package__}.scale_child", what, str(number)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise BenchError(f"{what} {number}: {done.stderr.strip()[-300:]}")
+    counted: dict[str, Any] = json.loads(done.stdout)
+    return counted
+
+
+def measure_vms(counts: Sequence[int], progress: Callable[[str], None]) -> list[dict[str, Any]]:
+    """So many VMs of the teaching kernel, booted and then working side by side."""
+    rows = []
+    for count in counts:
+        progress(f"{count} VMs")
+        rows.append(in_child("vms", count))
+    return rows
+
+
+def measure_memory(sizes: Sequence[int], progress: Callable[[str], None]) -> list[dict[str, Any]]:
+    """One VM of so many MiB, started and run to its first output."""
+    rows = []
+    for size in sizes:
+        progress(f"{size} MiB")
+        rows.append(in_child("memory", size))
+    return rows
+
+
+def measure_parallel(progress: Callable[[str], None], steps: int) -> list[dict[str, Any]]:
+    """Two VMs that only compute, in one thread and in two, in turns."""
+    progress("parallel")
+    rows = []
+    for name in ("one thread", "parallel", "one thread", "parallel"):
+        counted = in_child(name, steps)
+        rows.append({"runner": name, "wall_seconds": counted["wall_seconds"], "cpu_seconds": counted["cpu_seconds"],
+                     "processors": os.cpu_count() or 1, "load": round(os.getloadavg()[0], 1)})
+    return rows
+
+
+def clock_pair() -> tuple[float, float]:
+    """Wall and CPU seconds."""
+    return time.perf_counter(), time.process_time()
