@@ -15,6 +15,9 @@ from ..jail import codec
 from ..jail.process import Child, Death, End, Setup, never
 from .verdict import Status
 
+MAX_QUESTIONS = 5_000
+"""What a student's code may ask while it answers one call: no task needs a tenth of it."""
+
 Service = Callable[..., Any]
 """What a student's code can ask of the hypervisor. It raises Refused for a question that makes no sense."""
 
@@ -106,7 +109,11 @@ class Session:
         self.calls += 1
         try:
             reply = self._exchange({"call": target, "args": [codec.pack(each) for each in arguments]})
+            asked = 0
             while "ask" in reply:
+                asked += 1
+                if asked > MAX_QUESTIONS:
+                    raise Stopped(Status.FUEL, f"{target} asked the hypervisor more than {MAX_QUESTIONS:,} times")
                 reply = self._exchange(self._serve(reply))
             if "raise" in reply:
                 raise Stopped(*explain(reply, target))

@@ -59,15 +59,15 @@ class Verdict:
                 == (other.status, other.share, other.message, other.divergence, dict(other.metrics)))
 
 
-def passed(message: str = "", **metrics: int) -> Verdict:
-    """All points."""
-    return Verdict(Status.PASS, Fraction(1), message, metrics=metrics)
+def passed(message: str = "", counted: Mapping[str, int] | None = None, **metrics: int) -> Verdict:
+    """All points. counted, metrics: what was counted."""
+    return Verdict(Status.PASS, Fraction(1), message, metrics={**(counted or {}), **metrics})
 
 
 def failed(message: str, divergence: Divergence | None = None, share: Fraction = Fraction(0),
-           replay: str | None = None, **metrics: int) -> Verdict:
+           replay: str | None = None, counted: Mapping[str, int] | None = None, **metrics: int) -> Verdict:
     """No points, or (share) some."""
-    return Verdict(Status.FAIL, share, message, divergence, replay, metrics)
+    return Verdict(Status.FAIL, share, message, divergence, replay, {**(counted or {}), **metrics})
 
 
 def shared(right: int, total: int, message: str = "", **metrics: int) -> Verdict:

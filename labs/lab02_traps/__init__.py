@@ -1,0 +1,1 @@
+"""Lab 2: trap and CSR emulation. `lab.LAB` is the lab."""

@@ -1,0 +1,164 @@
+"""The student's Emulator in the real hypervisor: a deprivileged VM whose illegal instructions go to it."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from ...core.hart import Exit
+from ...core.isa import causes
+from ...core.isa.csrs import BY_NAME
+from ...core.isa.decoder import decode
+from ...core.vmm.config import VmConfig
+from ...core.vmm.csr_file import (
+    CSR_NAMES,
+    CYCLE,
+    INSTRET,
+    SATP,
+    SIE,
+    SIP,
+    SSTATUS,
+    SSTATUS_FS,
+    SSTATUS_SD,
+    TIME,
+    CsrFile,
+)
+from ...core.vmm.exits import HANDLED, ExitReason
+from ...core.vmm.guest_isa import GUEST_ISA
+from ...core.vmm.techniques.hosted import Hosted
+from ...core.vmm.vcpu import Vcpu
+from ..judge.guests import Guest
+from ..judge.lockstep import Lockstep
+from ..judge.session import Refused, Session, Stopped, need
+from ..judge.trial import Trial
+from ..judge.verdict import Status
+from ..kit.hart import SSTATUS_SIE, SUPERVISOR, CsrRow, Trapped, VirtualHart
+
+ISA: Final = GUEST_ISA - {"Zihpm", "Sstc"}
+"""The guest's extensions: without the performance counters, which would be more of the same."""
+NAMES: Final = ("csrrw", "csrrs", "csrrc", "csrrwi", "csrrsi", "csrrci", "sret")
+"""What the student emulates; fences and wfi are ours."""
+MOST_FUSED: Final = 64
+"""Instructions that one exit may go on for."""
+COUNTERS: Final = {CYCLE: "cycle", TIME: "time", INSTRET: "instret"}
+
+
+def rows() -> list[CsrRow]:
+    """The CSRs that the guest has."""
+    own = [CsrRow(number, name, BY_NAME[name].write_mask & ~BY_NAME[name].absent_bits(ISA))
+           for number, name in CSR_NAMES.items()]
+    return own + [CsrRow(number, name, 0, True) for number, name in COUNTERS.items()]
+
+
+def trapped(bits: int) -> Trapped:
+    """The instruction, as the student gets it."""
+    found = decode(bits)
+    if found is None or found.row.name not in NAMES:
+        return Trapped("")
+    return Trapped(found.name, found.rd, found.rs1, found.imm if found.name != "sret" else 0)
+
+
+def virtual_hart(vcpu: Vcpu) -> VirtualHart:
+    """The vCPU's state, as the student gets it."""
+    return VirtualHart(
+        list(vcpu.hart.read_gprs()), vcpu.hart.pc, vcpu.mode, {number: vcpu.csrs.read(number) for number in CSR_NAMES},
+        {number: vcpu.read_counter(number) for number in COUNTERS})
+
+
+class Emulating:
+    """The hypervisor with the student's Emulator in it, in lockstep with the bare hart."""
+
+    def __init__(self, trial: Trial, guest: Guest, most: int = 20_000) -> None:
+        self._student: Session = trial.student
+        self._student.call("Emulator.use", rows())
+        self._student.services["hart.following"] = self.following
+        config = guest.config("deprivileged", isa=ISA, handlers={causes.ILLEGAL_INSTRUCTION: self.handle})
+        assert isinstance(config, VmConfig)
+        self.lockstep = Lockstep(trial, guest, config, most)
+        self._vcpu = self.lockstep.vm.vcpus[0]
+        technique = self._vcpu.technique
+        assert isinstance(technique, Hosted)
+        self._technique = technique
+
+    def run(self, budget: int) -> dict[str, int]:
+        """Run the guest to its end; what was counted. Raises Diverged, OutOfFuel, Stopped."""
+        self.lockstep.run(budget)
+        vm = self.lockstep.vm
+        return {"exits": self.lockstep.exits, "instructions": vm.instructions,
+                "exits_per_1000": 1000 * self.lockstep.exits // max(1, vm.instructions)}
+
+    def handle(self, vcpu: Vcpu, exit: Exit) -> bool:
+        """An illegal instruction: the student decides, and what came of it is held against the bare hart."""
+        instruction = trapped(exit.tval)
+        found = decode(exit.tval)
+        if not instruction.name and found is not None and found.name in ("sfence.vma", "wfi"):
+            return self._technique.instructions.dispatch(vcpu, exit.tval)
+        self.lockstep.enter(vcpu)
+        hart = virtual_hart(vcpu)
+        said = self._student.call("Emulator.handle_illegal", hart, instruction)
+        if not need(bool, said, "handle_illegal's answer"):
+            self._technique.reflect(causes.ILLEGAL_INSTRUCTION, exit.tval)
+            self.lockstep.leave(vcpu, {})
+            return HANDLED
+        self._apply(vcpu, hart)
+        vcpu.exits[ExitReason.CSR] += 1
+        self.lockstep.leave(vcpu, hart.csrs)
+        return HANDLED
+
+    def _apply(self, vcpu: Vcpu, hart: VirtualHart) -> None:
+        """Make the vCPU what the student made of the virtual hart."""
+        check(hart)
+        real, csrs = vcpu.hart, vcpu.csrs
+        assert isinstance(csrs, CsrFile)
+        for number, value in hart.csrs.items():
+            if number == SSTATUS:
+                real.write_csr(SSTATUS, real.read_csr(SSTATUS) & ~SSTATUS_FS | value & SSTATUS_FS)
+                csrs.status = value & ~(SSTATUS_FS | SSTATUS_SD)
+            elif number == SATP:
+                csrs.write(SATP, value)  # an unsupported MODE goes no further; it is found when values are compared
+            else:
+                csrs.values[number] = value
+        csrs.is_stale = True
+        real.write_gprs(hart.gprs)
+        vcpu.mode = hart.mode
+        for _ in range(hart.steps):
+            real.retire(0)
+        if hart.has_jumped:
+            real.reservation = -1
+        real.pc = hart.pc
+
+    def following(self, hart: object) -> Trapped | None:
+        """VirtualHart.following: what the guest would execute next, if it traps and nothing comes before."""
+        if not isinstance(hart, VirtualHart):
+            raise Refused("following() is asked of the virtual hart")
+        check(hart)
+        vcpu = self._vcpu
+        step = vcpu.hart.steps + hart.steps
+        is_open = hart.mode != SUPERVISOR or hart.csrs[SSTATUS] & SSTATUS_SIE
+        if hart.csrs[SIP] & hart.csrs[SIE] and is_open:
+            return None
+        if hart.steps >= MOST_FUSED or step >= vcpu.deadline * vcpu.vm.config.steps_per_tick:
+            return None
+        if hart.csrs[SATP] >> 60 or not vcpu.vm.ram.contains(hart.pc, 4) or hart.pc & 1:
+            return None
+        hart.counters[TIME] = step // vcpu.vm.config.steps_per_tick
+        found = trapped(vcpu.vm.ram.load(hart.pc, 4))
+        return found if found.name else None
+
+
+def check(hart: VirtualHart) -> None:
+    """The student's virtual hart is one at all. Raises Stopped."""
+    def is_word(value: object) -> bool:
+        return type(value) is int and 0 <= value < 1 << 64
+
+    if not isinstance(hart.gprs, list) or len(hart.gprs) != 32 or not all(map(is_word, hart.gprs)):
+        raise Stopped(Status.FAIL, "hart.gprs must be 32 numbers from 0 to 2**64 - 1")
+    csrs = hart.csrs
+    if not isinstance(csrs, dict) or csrs.keys() != CSR_NAMES.keys() or not all(map(is_word, csrs.values())):
+        raise Stopped(Status.FAIL, "hart.csrs must keep its keys, and each value be a number from 0 to 2**64 - 1")
+    if not is_word(hart.pc) or hart.mode not in (0, 1) or type(hart.mode) is not int:
+        raise Stopped(Status.FAIL, "hart.pc must be an address, hart.mode 0 or 1")
+    if type(hart.steps) is not int or not 0 <= hart.steps <= MOST_FUSED:
+        raise Stopped(Status.FAIL, f"hart.steps is {hart.steps!r:.20}: retire() and jump() count, {MOST_FUSED} at most")
+
+
+__all__ = ["ISA", "Emulating", "check", "rows", "trapped", "virtual_hart"]
