@@ -88,6 +88,9 @@ def raw_terminal(descriptor: int) -> Iterator[Keyboard]:
     handlers = {number: signal.signal(number, _leave) for number in (signal.SIGTERM, signal.SIGHUP)}
     try:
         tty.setraw(descriptor, termios.TCSADRAIN)
+        mode = termios.tcgetattr(descriptor)
+        mode[1] |= termios.OPOST | termios.ONLCR    # as QEMU: not every guest sends carriage returns
+        termios.tcsetattr(descriptor, termios.TCSADRAIN, mode)
         yield Keyboard(descriptor)
     finally:
         termios.tcsetattr(descriptor, termios.TCSADRAIN, before)

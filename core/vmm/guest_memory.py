@@ -108,6 +108,29 @@ class GuestMemory:
         """Whether the frame behind `gfn` backs another guest too, so that a store must not reach it."""
         return False
 
+    @property
+    def resident(self) -> int:
+        """Pages that have a frame, of their own or shared."""
+        return len(self._hpa)
+
+    @property
+    def swapped(self) -> int:
+        """Pages in a swap file."""
+        return 0
+
+    @property
+    def n_shared(self) -> int:
+        """Pages whose frame backs another guest too."""
+        return 0
+
+    def presence(self, cells: int) -> list[int]:
+        """How many pages have a frame, in each of so many equal parts of the RAM."""
+        first, n_pages = self.base >> PAGE_SHIFT, self.size >> PAGE_SHIFT
+        counts = [0] * cells
+        for gfn in self._hpa:
+            counts[(gfn - first) * cells // n_pages] += 1
+        return counts
+
     def gpa(self, hpa: int) -> int | None:
         """The inverse of `hpa`: None where the host frame does not back this guest."""
         gfn = self._gfn.get(hpa & ~OFFSET)
@@ -243,6 +266,16 @@ class IdentityMemory(GuestMemory):
         if not self.contains(gfn << PAGE_SHIFT):
             raise KeyError(f"gfn {gfn:#x} lies outside the guest's RAM")
         return gfn << PAGE_SHIFT
+
+    @property
+    def resident(self) -> int:
+        """Every page."""
+        return self.size >> PAGE_SHIFT
+
+    def presence(self, cells: int) -> list[int]:
+        """Every page."""
+        n_pages = self.size >> PAGE_SHIFT
+        return [(cell + 1) * n_pages // cells - cell * n_pages // cells for cell in range(cells)]
 
     def release(self, gfn: int) -> None:
         """A frame that is its own cannot be used for anything else."""

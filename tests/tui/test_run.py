@@ -160,6 +160,7 @@ def test_keys_reach_the_guest_and_ctrl_a_x_quits(terminal):
     shell.wait_for(b"$ ")
     shell.type(b"echo typed by hand\r")
     shell.wait_for(b"\ntyped by hand")
+    assert b"\r\ntyped by hand" in shell.seen, "a line begins at the left, though the guest sends line feeds alone"
     shell.type(b"\x01h")
     shell.wait_for(b"ctrl-a x: quit")
     shell.type(b"\x01x")

@@ -8,6 +8,7 @@ from typing import ClassVar
 
 from textual import on
 from textual.app import App, SystemCommand
+from textual.binding import Binding, BindingType
 from textual.reactive import reactive
 from textual.screen import Screen
 
@@ -31,6 +32,11 @@ class HartvisorApp(Actions, App[None]):
 
     TITLE = "hartvisor"
     ENABLE_COMMAND_PALETTE = True
+    BINDINGS: ClassVar[list[BindingType]] = [
+        # Textual's own, but after what has the keyboard: a console wants these, too.
+        Binding("ctrl+q", "quit", "Quit", show=False),
+        Binding("ctrl+p", "command_palette", "Palette", show=False),
+    ]
     CSS: ClassVar[str] = """
     Toast { max-width: 90; }
     """

@@ -105,8 +105,19 @@ class Engine:
 
     def toggle(self) -> None:
         """Let the VM looked at run on, or pause it if it moves."""
-        self._wants_pause = bool(self._moves)
-        self._put(self._toggle)
+        if self.inspection.inspector in self._moves:
+            self.pause()
+        else:
+            self._put(self._toggle)
+
+    def toggle_at(self, index: int) -> None:
+        """Look at a VM, and let it run on, or pause it."""
+
+        def select_and_toggle() -> None:
+            self.inspection.select(index)
+            self._toggle()
+
+        self._put(select_and_toggle)
 
     def go_all(self) -> None:
         """Let all VMs run on."""
@@ -117,9 +128,10 @@ class Engine:
         self._wants_pause = True
         self._put(self._halt_all)
 
-    def type_to(self, index: int, data: bytes) -> None:
-        """The user types to a VM's console; one that slept goes on."""
-        self._put(lambda: self._type(self.inspection.inspectors[index], data))
+    def type_to(self, index: int, data: bytes, *, is_answer: bool = False) -> None:
+        """The user types to a VM's console; one that slept goes on. is_answer: it is the terminal that answers what the
+        guest has asked it, which in the past it has done already."""
+        self._put(lambda: self._type(self.inspection.inspectors[index], data, is_answer))
 
     def _put(self, request: Callable[[], None]) -> None:
         self._requests.append(request)
@@ -225,11 +237,19 @@ class Engine:
         if move is not None:
             move.close()
 
-    def _type(self, inspector: Inspector, data: bytes) -> None:
+    def _type(self, inspector: Inspector, data: bytes, is_answer: bool) -> None:
+        if is_answer and (inspector.is_past or inspector.vm.inputs.is_closed):
+            return
         if inspector.vm.inputs.is_closed:
             self._post(Told("this is a recording: nothing can be typed into it", "warning"))
             return
+        ahead, tree = inspector.end - inspector.step, inspector.snapshots
+        known = len(tree.lines) if tree is not None else 0
         inspector.vm.inputs.push(CONSOLE, data)
+        if ahead and tree is not None:
+            fate = "kept in the snapshot tree" if len(tree.lines) > known else "forgotten"
+            self._post(Told(f"typed in the past: another future begins here; the {ahead:,} steps that lay ahead are "
+                            f"{fate}", "warning"))
         self._is_stale = True
         if inspector in self._sleepers:
             self._go(inspector, go_on(inspector), is_going=True)

@@ -62,9 +62,9 @@ class TenantMemory(GuestMemory):
     # --- facts
 
     @property
-    def resident(self) -> int:
-        """Pages that have a frame, of their own or shared."""
-        return len(self._hpa)
+    def n_shared(self) -> int:
+        """Pages whose frame backs another guest too."""
+        return len(self.shared)
 
     @property
     def swapped(self) -> int:

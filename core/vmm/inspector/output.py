@@ -36,6 +36,11 @@ class Output:
         """What was written before the clock showed `step`, as far as it is kept."""
         return bytes(self._data[: self._place(step)])
 
+    def tail(self, step: int, most: int) -> tuple[bytes, int]:
+        """The last `most` bytes of that, and how many there were in all."""
+        end = self._place(step)
+        return bytes(memoryview(self._data)[max(0, end - most):end]), self._dropped + end
+
     @property
     def version(self) -> int:
         """Something that grows with each piece."""

@@ -16,6 +16,7 @@ from hartvisor.tui.app.messages import Frame
 from hartvisor.tui.app.opening import Wish, open_all
 from hartvisor.tui.app.panels.base import Panel
 from hartvisor.tui.app.script import press, settle
+from hartvisor.tui.app.widgets.console import Console
 
 NARROW, MEDIUM, WIDE = (80, 24), (130, 44), (200, 60)
 SIZES = (NARROW, MEDIUM, WIDE)
@@ -44,6 +45,11 @@ class Desk:
         """Keys, each until all is still."""
         for key in keys:
             await press(self.app, key)
+
+    async def command(self, *keys: str) -> None:
+        """Keys of ours, also where a console has the keyboard."""
+        for key in keys:
+            await self.press(*(("ctrl+a", key) if isinstance(self.app.focused, Console) else (key,)))
 
     async def type(self, text: str) -> None:
         """A line of text, and Enter."""

@@ -148,14 +148,13 @@ def test_every_panel_comes_up(size: tuple[int, int], theme: str) -> None:
         await desk.press("t")
         for panel in desk.app.main.panels.values():
             key = {"-": "minus"}.get(panel.KEY, panel.KEY)
-            await desk.press(key)
+            await desk.command(key)
             assert desk.panel is panel and panel.is_shown and panel.region.area > 0
             for _ in panel.TABS:
-                await desk.press("right_square_bracket")
-            await desk.press("left_square_bracket")
-            await desk.press("z")
+                await desk.command("right_square_bracket")
+            await desk.command("left_square_bracket", "z")
             assert panel.region.width == size[0]
-            await desk.press("z")
+            await desk.command("z")
             assert panel.HELP
 
     glass(test, size=size, theme=theme)

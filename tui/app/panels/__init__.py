@@ -6,6 +6,14 @@ from .lab import LabPanel
 from .predict import PredictPanel
 from .registers import RegistersPanel
 from .timeline import TimelinePanel
+from .vms import VmsPanel
 
-PANELS: tuple[type[Panel], ...] = (CardPanel, TimelinePanel, RegistersPanel, LabPanel, PredictPanel)
+PANELS: tuple[type[Panel], ...] = (
+    CardPanel,
+    TimelinePanel,
+    RegistersPanel,
+    VmsPanel,
+    LabPanel,
+    PredictPanel,
+)
 """All of them, by key."""
