@@ -126,3 +126,8 @@ rng = true
     assert two.cards[1].capture == tmp_path / "web2.pcap"
     assert [(folder.path, folder.tag) for folder in two.folders] == [(tmp_path / "x", "share"), (tmp_path / "y", "why")]
     assert two.has_rng
+
+
+def test_vms_can_start_in_turn(tmp_path: Path) -> None:
+    specs = read_plan(plan(tmp_path, GOOD + "count = 3\norder = 2\nin_turn = true\n")).vms
+    assert [(spec.name, spec.order) for spec in specs] == [("web1", 2), ("web2", 3), ("web3", 4)]

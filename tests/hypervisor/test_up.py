@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -227,3 +229,50 @@ def test_a_second_process_finds_the_disk_locked_and_free_after_a_kill(tmp_path: 
     first.kill()
     first.wait()
     assert "refused" not in hartvisor("up", path, "--name", "other", "--budget", "1M").stderr
+
+
+HOG = """
+    li s1, 0x80300000
+    li s2, 1200
+    li t2, 0x1000
+touch:
+    sd s1, 0(s1)
+    add s1, s1, t2
+    addi s2, s2, -1
+    bnez s2, touch
+    li s1, 0x80300000
+    li s2, 1200
+    j touch
+"""
+
+
+def test_a_full_disk_under_the_swap_file_costs_one_vm(tmp_path: Path) -> None:
+    """The host lets no file grow beyond 256 KiB."""
+    (tmp_path / "hog.s").write_text(HOG)
+    hartvisor("asm", tmp_path / "hog.s", "-o", tmp_path / "hog.elf")
+    path = write(tmp_path, """
+[machine]
+memory = "8M"
+swap = "24M"
+quantum = 500
+sharing = false
+[[vm]]
+name = "well"
+image = "spin"
+memory = "8M"
+[[vm]]
+name = "hog"
+count = 2
+image = "hog.elf"
+memory = "8M"
+""")
+    command = [*COMMAND, "up", str(path), "--budget", "100k", "--json", "-"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False,
+                          preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 18,) * 2))
+    assert done.returncode == 1, done.stderr
+    vms = by_name(json.loads(done.stdout))
+    failed = [vm for vm in vms.values() if vm["state"] == "failed"]
+    assert failed
+    assert "the swap file: File too large" in failed[0]["detail"]
+    assert vms["well"]["state"] == "running"
+    assert not list(Path(tempfile.gettempdir()).glob("hartvisor-swap-*"))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from hashlib import sha256
+import shutil
+import subprocess
+from hashlib import md5, sha256
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +16,12 @@ from hartvisor.core.machine.boot import read_files
 from hartvisor.core.machine.loader import load_image
 from hartvisor.core.vmm.config import VmConfig
 from hartvisor.core.vmm.digest import digest
+from hartvisor.core.vmm.hypervisor.scheduler import jain_index
 from hartvisor.core.vmm.introspection.processes import list_processes
 from hartvisor.core.vmm.vm import Vm
 from hartvisor.guest import image, image_info
-from tests.hypervisor.test_up import example, hartvisor
+from tests.hypervisor.test_up import by_name, example, hartvisor
+from tests.hypervisor.test_up import up as compare_runs
 
 from .support import require_debian
 
@@ -53,6 +57,112 @@ def test_two_vms_ping_each_other(tmp_path: Path) -> None:
     ports = result["networks"]["lan"]["ports"]
     assert sum(port["sent_frames"] for port in ports) == len(frames_of(tmp_path / "lan.pcap"))
     assert all(port["dropped"] == 0 for port in ports)
+
+
+def test_a_class_of_eight_has_the_machine_by_shares(tmp_path: Path) -> None:
+    """All eight want it for 100 million steps; their memory is one and a half times the machine's; threads change
+    nothing."""
+    result = compare_runs(example("class", tmp_path), "--budget", "100M")
+    vms = result["vms"]
+    assert len(vms) == 8
+    assert jain_index([vm["used"] / vm["shares"] for vm in vms]) >= 0.9999
+    assert sum(vm["used"] for vm in vms) == 100_000_000 == result["clock"]
+    assert sum(vm["memory"] for vm in vms) * 2 == result["frames"]["total"] * 4096 * 3
+    assert result["sharing"]["saved"] > 200
+
+
+def test_memory_that_is_not_there_is_not_missed(tmp_path: Path) -> None:
+    """Two Debian VMs of 128 MiB on a machine of 72, and on one of 256: the same runs, to the digest."""
+    results = []
+    for memory in ("72M", "256M"):
+        path = example("network", tmp_path)
+        path.write_text(path.read_text().replace('memory = "256M"', f'memory = "{memory}"').replace('"64M"', '"256M"'))
+        results.append(up(path)[0])
+    small, large = ([(vm["digest"], vm["steps"], vm["instructions"]) for vm in result["vms"]] for result in results)
+    assert small == large
+    assert all(vm["pages"]["swap_reads"] > 1000 for vm in results[0]["vms"])
+    assert all(vm["pages"]["swap_reads"] == 0 for vm in results[1]["vms"])
+
+
+BALLOON = """
+[machine]
+memory = "112M"
+swap = "256M"
+[[vm]]
+name = "giver"
+image = "debian"
+memory = "128M"
+balloon = "auto"
+ready = "Enter 'help'"
+input = "sleep 30; poweroff -f\\n"
+[[vm]]
+name = "taker"
+image = "debian"
+memory = "128M"
+order = 1
+input = "poweroff -f\\n"
+"""
+
+
+def test_a_balloon_gives_what_another_needs(tmp_path: Path) -> None:
+    """modprobe finds virtio_balloon in Debian's initramfs by itself."""
+    (tmp_path / "balloon.toml").write_text(BALLOON)
+    result, _ = up(tmp_path / "balloon.toml")
+    giver, taker = by_name(result)["giver"], by_name(result)["taker"]
+    assert (giver["state"], taker["state"]) == ("off", "off")
+    assert giver["pages"]["ballooned"] > 1000
+    assert giver["pages"]["swap_writes"] < giver["pages"]["ballooned"]
+
+
+COPY = """
+[machine]
+memory = "256M"
+swap = "64M"
+[[network]]
+name = "lan"
+pcap = "lan.pcap"
+[[vm]]
+name = "server"
+image = "debian"
+memory = "128M"
+networks = ["lan"]
+ready = "all of it is there"
+input = '''
+ifconfig eth0 10.0.0.2; mkdir -p /srv; mount -t tmpfs -o size=40m srv /srv
+yes hartvisor | head -c 10485760 >/srv/data; httpd -h /srv && echo all of it 'is there'
+nc -l -p 99 >/dev/null; poweroff -f
+'''
+[[vm]]
+name = "client"
+image = "debian"
+technique = "shadow"
+memory = "128M"
+networks = ["lan"]
+order = 1
+input = '''
+ifconfig eth0 10.0.0.1
+wget -q -O - http://10.0.0.2/data | md5sum
+echo done | nc 10.0.0.2 99; poweroff -f
+'''
+"""
+
+
+def test_ten_megabytes_are_copied_over_the_switch(tmp_path: Path) -> None:
+    size = 10 << 20
+    (tmp_path / "copy.toml").write_text(COPY)
+    result, shown = up(tmp_path / "copy.toml")
+    expected = md5((b"hartvisor\n" * (size // 10 + 1))[:size]).hexdigest()
+    assert f"client| {expected}  -" in shown
+    assert [vm["state"] for vm in result["vms"]] == ["off", "off"]
+    ports = result["networks"]["lan"]["ports"]
+    assert ports[0]["sent_bytes"] > size
+    assert ports[1]["received_bytes"] > size
+    assert sum(len(frame) for frame in frames_of(tmp_path / "lan.pcap")) == sum(port["sent_bytes"] for port in ports)
+    tshark = shutil.which("tshark")
+    if tshark is not None:
+        told = subprocess.run([tshark, "-r", str(tmp_path / "lan.pcap"), "-Y", "http.response", "-T", "fields", "-e",
+                               "http.response.code"], capture_output=True, text=True, check=True)
+        assert told.stdout.split() == ["200"]
 
 
 def test_linked_clones_leave_their_base_as_it_is(tmp_path: Path) -> None:

@@ -160,5 +160,4 @@ def print_summary(assembly: Assembly, result: dict[str, object]) -> None:
                       f"{pages.swapped / 256:.1f} MiB", tenant.detail)
     for name in assembly.pending:
         table.add_row(name, "waiting", *[""] * 5, "for those of lesser order to be up")
-    console = Console(stderr=True, highlight=False)
-    console.print(table, width=None if console.is_terminal else WIDTH)
+    Console(stderr=True, highlight=False, width=None if sys.stderr.isatty() else WIDTH).print(table)

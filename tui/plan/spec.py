@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ...core.machine.memory_map import VIRTIO
@@ -160,13 +160,17 @@ def _name(table: Table) -> str:
 
 
 def _read_vms(table: Table, folder: Path, networks: list[str]) -> list[VmSpec]:
-    """One VM, or `count` alike whose names get a number, and whose files have {name} for theirs."""
+    """One VM, or `count` alike whose names get a number, and whose files have {name} for theirs; in_turn: each waits
+    for the one before to be up."""
     name = _name(table)
     count = table.number("count", 1, 1, 1000)
+    is_in_turn = table.flag("in_turn", False)
     names = [name] if not table.has("count") else [f"{name}{number}" for number in range(1, count + 1)]
-    specs = [_read_vm(table, folder, networks, each) for each in names]
+    first = _read_vm(table, folder, networks, names[0])
     table.done()
-    return specs
+    rest = [_read_vm(table, folder, networks, each) for each in names[1:]]
+    return [replace(spec, order=spec.order + index) if is_in_turn else spec
+            for index, spec in enumerate([first, *rest])]
 
 
 def _read_vm(table: Table, folder: Path, networks: list[str], name: str) -> VmSpec:
