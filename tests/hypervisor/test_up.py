@@ -32,7 +32,7 @@ def own_sockets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def hartvisor(*arguments: str | Path, typed: str = "", status: int = 0) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run([*COMMAND, *map(str, arguments)], input=typed, capture_output=True, text=True, timeout=300,
+    done = subprocess.run([*COMMAND, *map(str, arguments)], input=typed, capture_output=True, text=True, timeout=1200,
                           check=False)
     assert done.returncode == status, done.stdout + done.stderr
     return done
