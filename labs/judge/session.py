@@ -60,8 +60,12 @@ class Live:
                  is_cancelled: Callable[[], bool] = never) -> None:
         self.log = log
         self._stack = ExitStack()
-        self._children = [self._stack.enter_context(Child(setup, is_cancelled)) for _ in range(twins)]
-        self.loaded = self.exchange(first)
+        try:
+            self._children = [self._stack.enter_context(Child(setup, is_cancelled)) for _ in range(twins)]
+            self.loaded = self.exchange(first)
+        except BaseException:
+            self._stack.close()
+            raise
 
     def close(self) -> None:
         """Kill them."""
