@@ -8,6 +8,7 @@ exit counts.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
 from ..isa.paging import PAGE_SHIFT
@@ -41,15 +42,18 @@ class MemoryDigest:
         ram, pages = self._ram, self.pages
         for gfn in ram.take_dirty(DirtyLog.DIGEST):
             page = ram.page(gfn)
-            term = 0
-            if page != ZERO_PAGE:
-                name = (gfn << PAGE_SHIFT).to_bytes(8, "little")
-                term = int.from_bytes(hashlib.blake2b(name + page, digest_size=_DIGEST_SIZE).digest(), "little")
+            term = _term(gfn, page) if page != ZERO_PAGE else 0
             self._sum += term - pages.pop(gfn, 0)
             if term:
                 pages[gfn] = term
         self._sum %= _MODULUS
         return self._sum
+
+
+def _term(gfn: int, page: bytes) -> int:
+    """What a page that is not all zeros adds."""
+    name = (gfn << PAGE_SHIFT).to_bytes(8, "little")
+    return int.from_bytes(hashlib.blake2b(name + page, digest_size=_DIGEST_SIZE).digest(), "little")
 
 
 def visible_state(state: VmState) -> dict[str, str]:
@@ -83,7 +87,15 @@ def digest(vm: Vm) -> str:
     """The digest of the guest-visible state, 32 hex digits."""
     if vm.memory_digest is None:
         vm.memory_digest = MemoryDigest(vm)
-    ram = vm.memory_digest.update()
-    text = "\n".join(f"{name}={value}" for name, value in visible_state(vm.save()).items())
+    return _digest(vm.save(), vm.memory_digest.update())
+
+
+def digest_of(state: VmState, pages: Mapping[int, bytes]) -> str:
+    """The same of a state that is no VM's at present. pages: of its RAM, those that are not all zeros."""
+    return _digest(state, sum(_term(gfn, page) for gfn, page in pages.items()) % _MODULUS)
+
+
+def _digest(state: VmState, ram: int) -> str:
+    text = "\n".join(f"{name}={value}" for name, value in visible_state(state).items())
     whole = hashlib.blake2b(text.encode() + ram.to_bytes(_DIGEST_SIZE, "little"), digest_size=_DIGEST_SIZE)
     return whole.hexdigest()

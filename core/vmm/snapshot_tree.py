@@ -61,7 +61,7 @@ class Line:
 class Node:
     """A named snapshot. number: of its own, for ever. pages: all that are not as at first, of RAM and of each disk.
 
-    contents: which bytes objects they are: what snapshots share is there once.
+    contents: which bytes objects they are: what snapshots share is there once. stored: its name in the store on disk.
     """
 
     number: int
@@ -71,6 +71,7 @@ class Node:
     pages: tuple[Pages, ...]
 
     def __post_init__(self) -> None:
+        self.stored = ""
         self.contents = frozenset(id(data) for pages in self.pages for data in pages.values())
 
     @property
@@ -141,6 +142,13 @@ class SnapshotTree:
         """How many pages no other named snapshot has."""
         others = (other.contents for other in self.nodes if other is not node)
         return len(node.contents.difference(*others))
+
+    def before(self, node: Node) -> list[Node]:
+        """The named snapshots that it was reached over, the nearest first."""
+        way = next(each for each in self._ways() if node.checkpoint in each)
+        places = {checkpoint: place for place, checkpoint in enumerate(way)}
+        found = [each for each in self.nodes if places.get(each.checkpoint, len(way)) < places[node.checkpoint]]
+        return sorted(found, key=lambda each: places[each.checkpoint], reverse=True)
 
     def delete(self, node: Node) -> None:
         """Forget a name; the histories stay."""

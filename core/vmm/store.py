@@ -24,9 +24,10 @@ import zstandard
 
 from ..errors import ConfigError
 from ..machine.paged import DirtyLog
-from .digest import digest
+from .digest import digest, digest_of
 from .plain import DamagedError, dumps, loads
 from .recipe import Recipe
+from .snapshots import Snapshot
 from .state import VmState
 from .vm import Vm
 
@@ -131,18 +132,33 @@ class Store:
         """
         maps, fresh = self._changed(vm)
         state = vm.save()
-        info = Info(name, note, parent, datetime.now(UTC).isoformat(timespec="seconds"), state.steps, digest(vm))
+        info = Info(name, note, parent, _now(), state.steps, digest(vm))
         try:
-            with self._transaction():
-                self._insert(info, _pack(dumps(recipe)), _pack(dumps(state)), _pack(_join(maps)))
-                compressor = zstandard.ZstdCompressor(level=LEVEL)
-                known = self._db.cursor()
-                known.executemany("INSERT OR IGNORE INTO pages VALUES (?, ?)",
-                                  ((key, compressor.compress(data)) for key, data in fresh.items()))
+            self._write(info, recipe, state, maps, fresh)
         except BaseException:
             self._vm = None         # what was taken from the dirty log is in no snapshot
             raise
         return info
+
+    def put(self, name: str, snapshot: Snapshot, recipe: Recipe, *, note: str = "", parent: str | None = None) -> Info:
+        """Keep a snapshot from memory (snapshots.py), of a VM made by the recipe."""
+        contents = [snapshot.all_pages(index) for index in range(len(snapshot.pages))]
+        kept = [{number: data for number, data in pages.items() if data is not None} for pages in contents]
+        state: VmState = snapshot.state
+        info = Info(name, note, parent, _now(), state.steps, digest_of(state, kept[0]))
+        maps = tuple({number: _hash(data) for number, data in pages.items()} for pages in kept)
+        fresh = {maps[index][number]: data for index, pages in enumerate(kept) for number, data in pages.items()}
+        self._write(info, recipe, state, maps, fresh)
+        return info
+
+    def _write(self, info: Info, recipe: Recipe, state: VmState, maps: tuple[Map, ...],
+               fresh: dict[bytes, bytes]) -> None:
+        with self._transaction():
+            self._insert(info, _pack(dumps(recipe)), _pack(dumps(state)), _pack(_join(maps)))
+            compressor = zstandard.ZstdCompressor(level=LEVEL)
+            known = self._db.cursor()
+            known.executemany("INSERT OR IGNORE INTO pages VALUES (?, ?)",
+                              ((key, compressor.compress(data)) for key, data in fresh.items()))
 
     def _changed(self, vm: Vm) -> tuple[tuple[Map, ...], dict[bytes, bytes]]:
         """The maps of the present state, and the pages that may be new here, by hash."""
@@ -207,7 +223,7 @@ class Store:
         """A VM that goes on from a snapshot, and its recipe; under another technique, if given. Raises DamagedError,
         before there is a VM, where anything of it is damaged."""
         saved = self.load(name)
-        pages = [self._pages(saved, index) for index in range(len(saved.maps))]
+        pages = self.contents(saved)
         recipe = saved.recipe.under(technique or saved.recipe.technique)
         vm = recipe.blank(output)
         if len(vm.paged) != len(pages):
@@ -217,6 +233,10 @@ class Store:
                 source.write_page(number, data)
         vm.restore(saved.state)
         return vm, recipe
+
+    def contents(self, saved: Saved) -> tuple[dict[int, bytes], ...]:
+        """The pages of a snapshot that was read: of RAM, then of each disk kept in memory. Raises DamagedError."""
+        return tuple(self._pages(saved, index) for index in range(len(saved.maps)))
 
     def _pages(self, saved: Saved, index: int) -> dict[int, bytes]:
         contents = {}
@@ -251,7 +271,7 @@ class Store:
         saved = self.load(name)
         with self._transaction():
             row = self._row(name)
-            info = Info(new, note, name, datetime.now(UTC).isoformat(timespec="seconds"), row["steps"], row["digest"])
+            info = Info(new, note, name, _now(), row["steps"], row["digest"])
             self._insert(info, row["recipe"], row["state"], row["maps"])
         assert saved.info.name == name
         return info
@@ -321,6 +341,10 @@ class Store:
 def where(index: int, number: int) -> str:
     """What to call a page: of RAM, by its GPA, or of a disk."""
     return f"page {number << 12:#x}" if index == 0 else f"page {number} of disk {index - 1}"
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def _hash(data: bytes) -> bytes:

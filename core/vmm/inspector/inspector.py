@@ -21,6 +21,7 @@ from ...machine.symbols import Symbols
 from ...machine.watching import Until
 from ..exit_log import ExitLog
 from ..gdb.target import ASLEEP, BREAKPOINT, Halt, VmTarget
+from ..recipe import Recipe
 from ..snapshot_tree import History, SnapshotTree
 from ..table_notes import TableNotes
 from ..timeline import past_of
@@ -51,7 +52,8 @@ class Inspector:
     """A VM, and what there is to know of it.
 
     name: what the user calls it. symbols: of its code, where they are not the image's. programs: ELF files that may run
-    on it. sources: folders in which source files may lie. limit: the step at which a recording of it ends.
+    on it. sources: folders in which source files may lie. limit: the step at which a recording of it ends. recipe: what
+    it is made of, where that can be written down. snapshots: its named snapshots, None where it cannot be taken back.
     vcpu_index: which vCPU is looked at. exit: the number, in `log`, of the exit that it stands at, if a move led there:
     the guest is then before the instruction that trapped. halt: why the last run ended. is_running: in the midst of a
     move. moves, edits: how many moves were made, how often another future was begun. before: the registers as they were
@@ -59,8 +61,9 @@ class Inspector:
     """
 
     def __init__(self, name: str, vm: Vm, *, symbols: Symbols | None = None, programs: Sequence[Path] = (),
-                 sources: Sequence[Path] = (), limit: int | None = None) -> None:
+                 sources: Sequence[Path] = (), limit: int | None = None, recipe: Recipe | None = None) -> None:
         self.name = name
+        self.recipe = recipe
         self.vm = vm
         self.image: Image | None = vm.image
         self.code = Code(Program(name, vm.image, symbols), programs)
@@ -253,10 +256,12 @@ class Inspector:
 
 
 class Inspection:
-    """All VMs under the glass, and which of them is looked at. rates: how fast they run; who drives them notes it."""
+    """All VMs under the glass, and which of them is looked at. rates: how fast they run; who drives them notes it.
+    store: the file in which snapshots are kept on disk."""
 
-    def __init__(self, inspectors: Sequence[Inspector]) -> None:
+    def __init__(self, inspectors: Sequence[Inspector], store: Path | None = None) -> None:
         self.inspectors = tuple(inspectors)
+        self.store = store
         self.current = 0
         self.rates = Rates()
 
