@@ -6,10 +6,10 @@ As in qemu_situations.py.
 from __future__ import annotations
 
 from .qemu_evidence import Evidence, situation
-from .qemu_layout import ARENA, ARENA_RANGE, END, RAM
+from .qemu_layout import END, RAM
 from .qemu_trace import MXR, NO_RESERVATION, Executed
 
-U64, PAGE, PPN = (1 << 64) - 1, 4096, (1 << 44) - 1
+U64, PAGE = (1 << 64) - 1, 4096
 # Fields of mstatus and of envcfg.
 MPRV, MPV = 1 << 17, 1 << 39
 PBMTE, ADUE = 1 << 62, 1 << 61
@@ -90,12 +90,14 @@ def _later_part(evidence: Evidence) -> bool:
 
 @situation("PMP or PMA denies what QEMU reports as a guest-page fault of a table")
 def _closed_to_walks(evidence: Evidence) -> bool:
-    """The program has PMP entries before the one that opens the arena, or hgatp's table lies outside of the arena; ours
-    raised an access fault, QEMU the guest-page fault of the same kind of access, for the read of a table."""
-    ours, theirs = evidence.ours.get("mcause", 0), evidence.theirs.get("mcause", 0)
-    root = (evidence.ours.get("hgatp", 0) & PPN) << 12
-    is_closed = bool(evidence.program.csrs["pmpcfg0"] & 0xFFFFFF) or not ARENA <= root < ARENA + ARENA_RANGE
-    return is_closed and (ours, theirs) in ((1, 20), (5, 21), (7, 23)) and evidence.theirs.get("mtinst") == PTE_READ
+    """Ours raised an access fault, QEMU the guest-page fault of the same kind of access, for the read of a table; the
+    program has PMP entries before the one that opens the arena, or one of the G-stage's tables lies outside of it."""
+    ours, theirs = evidence.ours, evidence.theirs
+    causes = ours.get("mcause", 0), theirs.get("mcause", 0)
+    if causes not in ((1, 20), (5, 21), (7, 23)) or theirs.get("mtinst") != PTE_READ:
+        return False
+    is_closed = bool(evidence.program.csrs["pmpcfg0"] & 0xFFFFFF)
+    return is_closed or evidence.trace.leaves_arena(ours.get("hgatp", 0), theirs.get("mtval2", 0) << 2)
 
 
 @situation("an AMO that as a load faults otherwise")

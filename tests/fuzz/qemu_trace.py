@@ -16,12 +16,12 @@ from hartvisor.core.hart import Hart
 from hartvisor.core.isa.csrs import BY_NAME, BY_NUMBER
 from hartvisor.core.isa.decoder import Decoded, decode
 
-from .qemu_layout import ACT_PTE, ARENA, ARENA_SIZE, INITIAL_CSRS, Program
+from .qemu_layout import ACT_PTE, ARENA, ARENA_RANGE, ARENA_SIZE, INITIAL_CSRS, Program
 from .qemu_ours import LIMIT, Run
-from .qemu_state import TABLES, frame_address
+from .qemu_state import SV39, SV48, SV57, TABLES, R, V, W, X, frame_address
 
 FETCH, LOAD, STORE = range(3)
-U64, PAGE = (1 << 64) - 1, 4096
+U64, PAGE, PPN = (1 << 64) - 1, 4096, (1 << 44) - 1
 NO_RESERVATION = -1
 MXR = 1 << 19
 _SYSTEM = 0x73
@@ -34,6 +34,7 @@ _WRITES = {
 _MSTATUS, _MIP, _MIE, _MEPC, _MENVCFG, _HENVCFG = (
     BY_NAME[name].number for name in ("mstatus", "mip", "mie", "mepc", "menvcfg", "henvcfg")
 )
+_LEVELS = {SV39: 3, SV48: 4, SV57: 5}
 _AS_STORE = {5: 7, 13: 15, 21: 23}
 _XCAUSE = {"M": "mcause", "S": "scause", "VS": "vscause"}
 INTERRUPT = 1 << 63
@@ -143,6 +144,20 @@ class Trace:
         found = found or any(condition(one) for one in islice(self.executed, start, None))
         self._found[condition] = len(self.executed), found
         return found
+
+    def leaves_arena(self, hgatp: int, gpa: int) -> bool:
+        """Whether the G-stage's walk for an address comes to an entry outside of the arena, which alone PMP opens; by
+        the tables as they were at the last entry gone to."""
+        levels, table = _LEVELS.get(hgatp >> 60, 0), (hgatp & PPN) << 12
+        for level in reversed(range(levels)):
+            index = gpa >> 12 + 9 * level & (0x7FF if level == levels - 1 else 0x1FF)
+            if not ARENA <= table + 8 * index < ARENA + ARENA_RANGE:
+                return True
+            pte = self._run.memory.load(table + 8 * index, 8)
+            if not pte & V or pte & (R | W | X):
+                return False
+            table = (pte >> 10 & PPN) << 12
+        return False
 
     def written(self) -> list[tuple[str, int, int]]:
         """Every value that a CSR was given, in order: its name, the value, the entry (-1: before the program)."""

@@ -66,6 +66,7 @@ def test_programs_that_once_differed_meet_the_deviations_they_were_traced_to() -
         (1003810, "LCOFI is never enabled"),
         (1004175, "bits 2, 6 and 10 of vsip and vsie"),
         (2006074, "PMP or PMA denies a page-table read of the G-stage"),
+        (4008863, "PMP or PMA denies a page-table read of the G-stage"),
         (3005331, "bits 2, 6 and 10 of vsip and vsie, and an interrupt"),
         (710738, "flags of an unread FROUND"),
     ]
