@@ -90,9 +90,10 @@ def test_every_technique_shows_the_same_address_space_and_pages() -> None:
         run(inspector, 1_500_000)
         views.append(view_space(Inspection([inspector])))
     assert len({view.ranges for view in views}) == 1
-    assert len({view.pages for view in views[1:]}) == 1
-    bare = bytes(PageState.ABSENT if page == PageState.ALLOCATED else page for page in views[0].pages)
-    assert bare == views[1].pages
+    # How far apart checkpoints lie depends on how fast the host is, and what is dirty on where the last one lies.
+    pages = [bytes(page & ~DIRTY for page in view.pages) for view in views]
+    assert len(set(pages[1:])) == 1
+    assert bytes(PageState.ABSENT if page == PageState.ALLOCATED else page for page in pages[0]) == pages[1]
 
 
 @pytest.mark.parametrize("mode", LEVELS)
