@@ -117,10 +117,22 @@ class DebugData:
 
     def __init__(self, file: bytes) -> None:
         self._file = file
+        self._lines: dict[str, dict[int, int]] = {}
 
     def find(self, address: int) -> SourceLine | None:
         """The line that the instruction at `address` was made of; None where it is not known."""
         return self._guarded(lambda: self._find(address), None)
+
+    def find_near(self, address: int) -> SourceLine | None:
+        """As `find`; of an instruction that was made of no line, that of the last before it that was, in the same
+        unit."""
+        return self._guarded(lambda: self._find(address, is_near=True), None)
+
+    def lines_of(self, path: str) -> dict[int, int]:
+        """The lowest address of each line of a file that has code. path: as the compiler wrote it."""
+        if path not in self._lines:
+            self._lines[path] = self._guarded(lambda: self._lines_of(path), {})
+        return self._lines[path]
 
     def inlined(self, address: int) -> tuple[Inlined, ...]:
         """The functions whose inlined code holds `address`, innermost first."""
@@ -141,12 +153,23 @@ class DebugData:
             return look()
         return otherwise
 
-    def _find(self, address: int) -> SourceLine | None:
+    def _find(self, address: int, *, is_near: bool = False) -> SourceLine | None:
         unit = self._unit_of(address)
         if unit is None:
             return None
         at = bisect_right(unit.starts, address) - 1
+        while is_near and at > 0 and unit.rows[at][1] is None:
+            at -= 1
         return unit.rows[at][1] if at >= 0 else None
+
+    def _lines_of(self, path: str) -> dict[int, int]:
+        found: dict[int, int] = {}
+        for unit in self._units:
+            if path in unit.files:
+                for address, row in unit.rows:
+                    if row is not None and row.path == path:
+                        found[row.line] = min(address, found.get(row.line, address))
+        return found
 
     def _inlined(self, address: int) -> tuple[Inlined, ...]:
         unit = self._unit_of(address)

@@ -28,7 +28,10 @@ FRAME_RECORD: Final = 16
 """Bytes below a frame pointer: the caller's s0, then ra."""
 
 WORD_BYTES: Final = 8
-NO_CSRS: Final[Mapping[int, int]] = MappingProxyType({})
+PC_COLUMN: Final = 64
+"""Stands for the address to come back to, as among DWARF's register numbers ("alternate frame return column")."""
+
+NOTHING: Final[Mapping[int, int]] = MappingProxyType({})
 WORD: Final = (1 << 64) - 1
 RA, SP, FP = NUMBER["ra"], NUMBER["sp"], NUMBER["s0"]
 
@@ -54,14 +57,14 @@ class Frame(NamedTuple):
     """A function's activation. address: of the instruction at pc in the innermost, and where a trap came from; else of
     the one to come back to. inside: an address within the instruction that it is at: that which called.
 
-    sp: the stack pointer here, None if it cannot be told. ra_at: where on the stack its own return address lies, None
-    if in a register.
+    sp: the stack pointer here, None if it cannot be told. saved: where in memory it keeps registers of its caller's, or
+    of what it interrupted: address by number, PC_COLUMN for the address to come back to.
     """
 
     address: int
     inside: int
     sp: int | None
-    ra_at: int | None = None
+    saved: Mapping[int, int] = NOTHING
 
     @property
     def is_interrupted(self) -> bool:
@@ -78,7 +81,7 @@ class Unwinder:
         self._frames: dict[int, int | None] = {}
         self._ends: dict[int, bool] = {}
 
-    def frames(self, pc: int, gprs: Sequence[int], load: Load, csrs: Mapping[int, int] = NO_CSRS) -> Iterator[Frame]:
+    def frames(self, pc: int, gprs: Sequence[int], load: Load, csrs: Mapping[int, int] = NOTHING) -> Iterator[Frame]:
         """From the function at `pc`, where a hart has these registers, outwards, MAX_DEPTH at most.
 
         csrs: values by number, of those that a trap's handler has not saved yet.
@@ -87,35 +90,35 @@ class Unwinder:
         state = _State(pc, pc, dict(enumerate(gprs)) | known, is_exact=True)
         for _ in range(MAX_DEPTH):
             found = self._rules.find(state.inside) if self._rules is not None else None
-            outer, ra_at = _by_rule(state, found, load) if found is not None else self._by_convention(state, load)
-            yield Frame(state.address, state.inside, state.registers.get(SP), ra_at)
+            outer, saved = _by_rule(state, found, load) if found is not None else self._by_convention(state, load)
+            yield Frame(state.address, state.inside, state.registers.get(SP), saved)
             if outer is None or (outer.address, outer.registers.get(SP)) == (state.address, state.registers.get(SP)):
                 return
             state = outer
 
-    def _by_convention(self, state: _State, load: Load) -> tuple[_State | None, int | None]:
+    def _by_convention(self, state: _State, load: Load) -> tuple[_State | None, Mapping[int, int]]:
         here = self._start(state.inside)
         if here is None:
-            return None, None
+            return None, NOTHING
         sets_at = self._sets_frame(here, load)
         pc = state.address
         if state.is_exact and (sets_at is None or pc <= here + sets_at or self._has_left(pc, load)):
             ra = state.registers.get(RA)
             caller = self._start(ra - 1) if ra else None
             if ra is None or caller is None or caller == here:
-                return None, None  # ra is from a call of its own, or leads nowhere
+                return None, NOTHING  # ra is from a call of its own, or leads nowhere
             kept = {number: value for number, value in state.registers.items() if number == FP}
-            return _State(ra, ra - 1, kept), None
+            return _State(ra, ra - 1, kept), NOTHING
         fp = state.registers.get(FP)
         if sets_at is None or fp is None or fp & 7:
-            return None, None
+            return None, NOTHING
         caller_fp, saved_ra = load(fp - FRAME_RECORD, WORD_BYTES), load(fp - WORD_BYTES, WORD_BYTES)
         if caller_fp is None or saved_ra is None or self._start(saved_ra - 1) is None:
-            return None, None
+            return None, NOTHING
         registers = {SP: fp}
         if caller_fp > fp:  # stacks grow downwards
             registers[FP] = caller_fp
-        return _State(saved_ra, saved_ra - 1, registers), fp - WORD_BYTES
+        return _State(saved_ra, saved_ra - 1, registers), {FP: fp - FRAME_RECORD, PC_COLUMN: fp - WORD_BYTES}
 
     def _start(self, address: int) -> int | None:
         found = self._symbols.find(address)
@@ -149,13 +152,13 @@ class _State:
         self.is_exact = is_exact
 
 
-def _by_rule(state: _State, rule: FrameRule, load: Load) -> tuple[_State | None, int | None]:
+def _by_rule(state: _State, rule: FrameRule, load: Load) -> tuple[_State | None, Mapping[int, int]]:
     base = state.registers.get(rule.register)
     if base is None:
-        return None, None
+        return None, NOTHING
     cfa = base + rule.offset & WORD
     if rule.return_column not in rule.saved and not state.is_exact:
-        return None, None  # it has called, and kept no way back: the outermost
+        return None, NOTHING  # it has called, and kept no way back: the outermost
     registers = {number: value for number, value in state.registers.items() if number not in rule.lost}
     registers[SP] = cfa
     for number, other in rule.moved.items():
@@ -167,12 +170,13 @@ def _by_rule(state: _State, rule: FrameRule, load: Load) -> tuple[_State | None,
             registers.pop(number, None)
         else:
             registers[number] = value
-    ra_at = cfa + rule.saved[rule.return_column] & WORD if rule.return_column in rule.saved else None
+    saved = {PC_COLUMN if number == rule.return_column else number: cfa + offset & WORD
+             for number, offset in rule.saved.items()}
     address = registers.get(rule.return_column)
     if not address:
-        return None, ra_at
+        return None, saved
     kept = {number: value for number, value in registers.items() if number < N_GPRS}
-    return _State(address, address if rule.is_trap else address - 1, kept, is_exact=rule.is_trap), ra_at
+    return _State(address, address if rule.is_trap else address - 1, kept, is_exact=rule.is_trap), saved
 
 
 def _code(start: int, size: int, load: Load) -> Iterator[tuple[int, Decoded]]:

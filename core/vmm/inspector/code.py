@@ -16,9 +16,10 @@ from ...machine.debug_data import SourceLine
 from ...machine.loader import load_image
 from ...machine.program import Program
 from ..csr_file import SATP, SEPC, SSCRATCH
-from ..unwind import Frame, Load, Unwinder
+from ..unwind import Frame, Unwinder
 from ..vcpu import Vcpu
 from ..walker import USER
+from .sight import Sight
 
 
 class _Together(NamedTuple):
@@ -68,8 +69,9 @@ class Code:
             return None
         key = (vcpu.vm.steps, vcpu.index, satp)
         if self._found is None or self._found[0] != key:
-            memory: dict[int, bytes | None] = {}
-            fitting = [each for each in self.programs if _is_there(each, vcpu, memory)]
+            memory: dict[int, bytes] = {}
+            sight = Sight(vcpu)
+            fitting = [each for each in self.programs if _is_there(each, sight, memory)]
             self._found = (key, fitting[0] if len(fitting) == 1 else None)
         return self._found[1]
 
@@ -103,41 +105,18 @@ class Code:
         if known not in self._unwinders:
             self._unwinders[known] = Unwinder(_Together(known), _Rules(known))
         csrs = {number: vcpu.csrs.read(number) for number in (SEPC, SSCRATCH)}
-        return self._unwinders[known].frames(vcpu.hart.pc, vcpu.hart.read_gprs(), loader(vcpu), csrs)
+        return self._unwinders[known].frames(vcpu.hart.pc, vcpu.hart.read_gprs(), Sight(vcpu).load, csrs)
 
 
-def loader(vcpu: Vcpu) -> Load:
-    """Reads a vCPU's memory, whatever its permissions say, where that is RAM."""
-    ram = vcpu.vm.ram
-
-    def load(gva: int, size: int) -> int | None:
-        if gva % PAGE_SIZE + size > PAGE_SIZE:
-            low, high = load(gva, 1), load(gva + 1, size - 1)
-            return None if low is None or high is None else low | high << 8
-        found = vcpu.look(gva)
-        if found.cause is not None or not ram.contains(found.gpa, size):
-            return None
-        return ram.load(found.gpa, size) if ram.is_mapped(found.gpa // PAGE_SIZE) else 0
-
-    return load
-
-
-def page_of(vcpu: Vcpu, gva: int) -> bytes | None:
-    """The page that holds an address; None where there is no RAM."""
-    found = vcpu.look(gva & -PAGE_SIZE)
-    ram = vcpu.vm.ram
-    return ram.page(found.gpa // PAGE_SIZE) if found.cause is None and ram.contains(found.gpa, PAGE_SIZE) else None
-
-
-def _is_there(program: Program, vcpu: Vcpu, memory: dict[int, bytes | None]) -> bool:
+def _is_there(program: Program, sight: Sight, memory: dict[int, bytes]) -> bool:
     is_there = False
     for part in program.code:
         start, end = part.address, part.address + len(part.data)
         for page in range(start & -PAGE_SIZE, end, PAGE_SIZE):
             if page not in memory:
-                memory[page] = page_of(vcpu, page)
+                memory[page] = sight.read(page, PAGE_SIZE)
             content = memory[page]
-            if content is None:
+            if not content:
                 continue
             low, high = max(start, page), min(end, page + PAGE_SIZE)
             if content[low - page:high - page] != part.data[low - start:high - start]:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Final
 
 from ...isa.paging import PAGE_SIZE
 from ...isa.registers import NUMBER
+from ..inspector.sight import Sight
+from .places import PlaceKind, place_of
 
 if TYPE_CHECKING:
     from ..inspector import Inspector
@@ -42,16 +44,15 @@ class Pointee:
 
 
 class Telescope:
-    """Follows values as pointers through the memory of the vCPU looked at, as it is now."""
+    """Follows values as pointers through the memory of the vCPU looked at, as it is now. sp: what places on the stack
+    are told by; settable."""
 
     def __init__(self, inspector: Inspector) -> None:
-        self._vcpu = inspector.vcpu
-        self._code = inspector.code
-        self._ram = inspector.vm.ram
-        self._slots = inspector.vm.bus.slots
-        self._sp = self._vcpu.hart.read_gpr(SP)
-        self._known = self._code.known(self._vcpu)
-        self._pages: dict[int, int | None] = {}
+        vcpu = inspector.vcpu
+        self.sight = Sight(vcpu)
+        self._inspector = inspector
+        self.sp = vcpu.hart.read_gpr(SP)
+        self._known = inspector.code.known(vcpu)
 
     def chain(self, value: int, depth: int = MAX_DEPTH) -> tuple[Pointee, ...]:
         """Where a value leads, then where what lies there does, and so on; nothing if it is no pointer."""
@@ -72,55 +73,30 @@ class Telescope:
         """What is at an address; None if the value is no pointer."""
         if address < SMALL or address >= (1 << 64) - SMALL:
             return None
-        gpa = self.gpa(address)
+        gpa = self.sight.gpa(address)
         for program in self._known:
             name = program.symbols.describe(address)
             if name:
                 return Pointee(address, CODE, name)
         if gpa is None:
             return None
-        if not self._ram.contains(gpa):
-            device = next((region for region, _ in self._slots if region.base <= gpa < region.end), None)
-            return None if device is None else Pointee(address, DEVICE, f"{device.name}+{gpa - device.base:#x}")
+        place = place_of(self._inspector, gpa)
+        if place.kind is not PlaceKind.RAM:
+            is_device = place.kind is PlaceKind.DEVICE
+            return Pointee(address, DEVICE, f"{place.name}+{gpa - place.base:#x}") if is_device else None
         name = next((text for each in self._known if (text := each.variables.describe(address))), "")
         kind = DATA if name else RAM
-        if not name and -STACK_BELOW <= address - self._sp <= STACK_REACH:
-            kind, offset = STACK, address - self._sp
+        if not name and -STACK_BELOW <= address - self.sp <= STACK_REACH:
+            kind, offset = STACK, address - self.sp
             name = f"sp{offset:+#x}" if offset else "sp"
         text = "" if kind == STACK and not address % WORD_BYTES else self.text(address)
         if text:
             return Pointee(address, TEXT, name, text)
-        return Pointee(address, kind, name, value=self.word(address))
-
-    def gpa(self, address: int) -> int | None:
-        """Where an address leads by the guest's tables, whatever is allowed there; None if nowhere."""
-        page = address & -PAGE_SIZE
-        if page not in self._pages:
-            found = self._vcpu.look(page)
-            self._pages[page] = None if found.cause is not None else found.gpa
-        start = self._pages[page]
-        return None if start is None else start | address & PAGE_SIZE - 1
-
-    def word(self, address: int) -> int | None:
-        """The doubleword at an address; None where not all of it is RAM. Nothing is allocated."""
-        data = self.read(address, WORD_BYTES)
-        return int.from_bytes(data, "little") if len(data) == WORD_BYTES else None
-
-    def read(self, address: int, length: int) -> bytes:
-        """Bytes, as far as there is RAM."""
-        parts: list[bytes] = []
-        while length > 0:
-            size = min(length, PAGE_SIZE - address % PAGE_SIZE)
-            gpa = self.gpa(address)
-            if gpa is None or not self._ram.contains(gpa, size):
-                break
-            parts.append(self._ram.read(gpa, size))
-            address, length = address + size, length - size
-        return b"".join(parts)
+        return Pointee(address, kind, name, value=self.sight.load(address, WORD_BYTES))
 
     def text(self, address: int) -> str:
         """The string at an address, quoted and cut off with an ellipsis if it is long; empty if there is none."""
-        data = self.read(address, MOST_TEXT + 1)
+        data = self.sight.read(address, MOST_TEXT + 1)
         text, end, _ = data.partition(b"\0")
         is_cut = not end and len(data) > MOST_TEXT
         if len(text) < LEAST_TEXT or not (end or is_cut) or not all(_is_text(byte) for byte in text):

@@ -11,7 +11,7 @@ from hartvisor.core.isa.registers import NUMBER
 from hartvisor.core.machine.loader import load_image
 from hartvisor.core.vmm.config import VmConfig
 from hartvisor.core.vmm.inspector import Inspector
-from hartvisor.core.vmm.inspector.code import loader
+from hartvisor.core.vmm.inspector.sight import Sight
 from hartvisor.core.vmm.vm import Vm
 from hartvisor.core.vmm.walker import SUPERVISOR, USER
 from hartvisor.guest import SOURCES, image, programs
@@ -28,7 +28,7 @@ def start(technique: str, paths: list[Path] | None = None, append: str = "worklo
 
 def current_name(inspector: Inspector, names: list[str]) -> str:
     """The program that the kernel says is the current process's: its name is in its struct process."""
-    load = loader(inspector.vcpu)
+    load = Sight(inspector.vcpu).load
     process = load(IMAGE.symbols["current"], 8)
     assert process
     text = bytes(load(process + offset, 1) or 0 for offset in range(1024))
@@ -97,7 +97,7 @@ def test_stacks_lead_through_traps_to_what_was_interrupted(technique: str) -> No
             if inspector.code.running(vcpu) is not None:  # else its first page is being loaded
                 assert names[-1] == "_start"
             steps += 1
-            insn = decode(loader(vcpu)(vcpu.hart.pc, 4) or 0)
+            insn = decode(Sight(vcpu).load(vcpu.hart.pc, 4) or 0)
             if insn is None or insn.name in ("sret", "wfi") or names[0] in ("swap_context", "exec"):
                 break
             vm.run(1)

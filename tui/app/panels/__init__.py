@@ -2,6 +2,7 @@
 
 from .base import Panel
 from .card import CardPanel
+from .code import CodePanel
 from .lab import LabPanel
 from .predict import PredictPanel
 from .registers import RegistersPanel
