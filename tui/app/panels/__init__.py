@@ -13,6 +13,7 @@ PANELS: tuple[type[Panel], ...] = (
     CardPanel,
     TimelinePanel,
     RegistersPanel,
+    CodePanel,
     VmsPanel,
     LabPanel,
     PredictPanel,
