@@ -266,14 +266,13 @@ def _no_bits_written(evidence: Evidence) -> bool:
 
 @situation("htinst as the program found it")
 def _htinst_as_found(evidence: Evidence) -> bool:
-    """The program has not yet trapped into HS-mode or VS-mode: it began with neither delegation nor interrupts, and
-    QEMU's htinst has not changed; or its trace says so."""
-    csrs, held = evidence.program.csrs, evidence.theirs.get("htinst")
-    if (
-        not csrs.get("medeleg")
-        and not csrs.get("mie")
-        and all(entry.get("htinst") == held for entry in evidence.before)
-    ):
+    """The program has not yet trapped into HS-mode or VS-mode: scause and vscause are still zero, and QEMU's htinst has
+    not changed; or its trace says so."""
+    held = evidence.theirs.get("htinst")
+    is_untouched = not any(
+        entry.get("scause", 0) | entry.get("vscause", 0) for entry in (*evidence.before, evidence.ours)
+    )
+    if is_untouched and all(entry.get("htinst") == held for entry in evidence.before):
         return True
     return not any(one.target in ("S", "VS") for one in evidence.trace.traps)
 

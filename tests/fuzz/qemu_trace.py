@@ -42,7 +42,7 @@ LCOFI = INTERRUPT | 13
 _MODES = {(3, False): "M", (1, False): "S", (0, False): "U", (1, True): "VS", (0, True): "VU"}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Executed:
     """An instruction, and what it found.
 
