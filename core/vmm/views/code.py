@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Final
 from ...isa.paging import PAGE_SIZE
 from ...machine.debug_data import SourceLine
 from ..csr_file import SATP, SSTATUS, SSTATUS_MXR, SSTATUS_SUM
+from ..emulate import MEMORY_OPS
 from ..inspector.sight import Sight
 from ..walker import FETCH, USER
 from .ahead import CSR_READS, ENDS, Foretold, foretell
 from .card.event import executed
 from .card.faults import why
 from .card.world import World, world_of
-from .listing import Line, after, before, target_of, text_of
+from .listing import BRANCHES, MASK, Line, after, before, target_of, text_of
 from .places import PlaceKind, place_of
 from .sources import find_source, read_source
 from .stages import Who
@@ -51,7 +52,8 @@ class SourceMark:
 
 @dataclass(frozen=True)
 class Insn:
-    """An instruction. text: disassembled, its target by name. target: where it may jump to. breakpoint: True if one is
+    """An instruction. text: disassembled, its target by name. target: where it may jump to. means: what it makes of an
+    auipc before it, by name: a function that it calls, a variable. breakpoint: True if one is
     set, False if one is there but off, None without. exits: by which rule it exits, whatever its operands; empty if it
     does not. is_pc: the next one. foretold: what it will do, if it is among the next steps."""
 
@@ -61,6 +63,7 @@ class Insn:
     text: str
     symbol: str
     target: int | None
+    means: str
     breakpoint: bool | None
     exits: str
     is_pc: bool
@@ -139,12 +142,14 @@ class _Listing:
         for each in reversed(ahead):
             self._ahead[each.pc] = each
         self._page = -1
+        self._texts: dict[str, tuple[str, ...]] = {}
+        self._upper: dict[int, int] = {}  # what auipc left in registers, on the way down the listing
 
     def lines(self, anchor: int, above: int, below: int, has_sources: bool) -> list[CodeLine]:
         """All of them."""
         found = [*self._above(anchor, above), *after(self._sight.read, anchor, below)]
         lines: list[CodeLine] = []
-        last: tuple[str, int] | None = None
+        last: SourceLine | None = None
         for line in found:
             gap = self._gap(line)
             if gap is not None:
@@ -155,11 +160,12 @@ class _Listing:
             if name is not None and name[1] == 0:
                 lines.append(Label(line.address, name[0]))
                 last = None
+                self._upper.clear()
             if has_sources:
-                mark = self._mark(line.address)
-                if mark is not None and (mark.path, mark.line) != last:
-                    lines.append(mark)
-                    last = (mark.path, mark.line)
+                source = self._line(line.address)
+                if source is not None and source != last:
+                    lines.append(self._mark(line.address, source))
+                    last = source
             lines.append(self._insn(line, line.bits, name))
         return lines
 
@@ -190,8 +196,27 @@ class _Listing:
             if told:
                 text = text.replace(f"{target:#x}", told)
         symbol = "" if name is None else f"{name[0]}+{name[1]:#x}" if name[1] else name[0]
-        return Insn(address, bits, line.size, text, symbol, target, self._breakpoints.get(address),
+        made = self._made(line)
+        means = "" if made is None else self._inspector.code.describe(self._vcpu, made)
+        if target is None and line.decoded is not None and line.decoded.name == "jalr":
+            target = made
+        return Insn(address, bits, line.size, text, symbol, target, means, self._breakpoints.get(address),
                     self._exits(line), address == self._vcpu.hart.pc, self._ahead.get(address))
+
+    def _made(self, line: Line) -> int | None:
+        """The address that an instruction makes of an auipc before it."""
+        insn = line.decoded
+        if insn is None:
+            return None
+        uses = insn.name in ("addi", "jalr") or insn.name in MEMORY_OPS
+        made = self._upper[insn.rs1] + insn.imm & MASK if uses and insn.rs1 in self._upper else None
+        if insn.name == "auipc":
+            self._upper[insn.rd] = line.address + insn.imm & MASK
+        elif "rd" in insn.row.format.operands:
+            self._upper.pop(insn.rd, None)
+        if insn.name in ("jal", "jalr", *BRANCHES):
+            self._upper.clear()
+        return made
 
     def _exits(self, line: Line) -> str:
         """The rule by which the technique makes it exit, if it does so whatever its operands."""
@@ -200,16 +225,17 @@ class _Listing:
             return ""
         return _rule(self._inspector, insn.insn, self._vcpu.mode, world)
 
-    def _mark(self, address: int) -> SourceMark | None:
-        for program in self._known:
-            found = program.debug.find(address)
-            if found is not None:
-                file = find_source(found.path, self._inspector.sources)
-                text = read_source(file) if file is not None else ()
-                inside = tuple(call.name for call in program.debug.inlined(address))
-                return SourceMark(address, found.path, found.line,
-                                  text[found.line - 1].strip() if found.line <= len(text) else "", inside)
-        return None
+    def _line(self, address: int) -> SourceLine | None:
+        return next((found for each in self._known if (found := each.debug.find(address)) is not None), None)
+
+    def _mark(self, address: int, source: SourceLine) -> SourceMark:
+        if source.path not in self._texts:
+            file = find_source(source.path, self._inspector.sources)
+            self._texts[source.path] = () if file is None else read_source(file)
+        text = self._texts[source.path]
+        return SourceMark(address, source.path, source.line,
+                          text[source.line - 1].strip() if source.line <= len(text) else "",
+                          _inside(self._known, address))
 
     def _gap(self, line: Line) -> Gap | None:
         """Where a page begins that the guest cannot fetch from as it is."""

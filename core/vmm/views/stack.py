@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from ...machine.debug_data import SourceLine
     from ..inspector import Inspection, Inspector
 
-SLOTS: Final = 96
+SLOTS: Final = 64
 """Doublewords of the stack that are shown."""
 
 WORD_BYTES: Final = 8
