@@ -10,6 +10,7 @@ from array import array
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Container, Sequence
+from struct import Struct
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from ..isa.causes import STI
@@ -34,6 +35,8 @@ BLOCK: Final = 256
 """Exits that are counted together, so that counting many is quick."""
 
 _MOST: Final = 255
+_REST: Final = Struct("<QQQIBBBBB")
+"""pc, tval, gpa, insn, vcpu, cause, mode, frames, tables."""
 
 
 class LoggedExit(NamedTuple):
@@ -69,13 +72,13 @@ class LoggedExit(NamedTuple):
 
 
 class _Listener:
-    """One vCPU's observer."""
+    """One vCPU's observer. It is told of every exit there is, so it does no more than it must."""
 
     def __init__(self, log: ExitLog, vcpu: Vcpu) -> None:
         self._log = log
         self._vcpu = vcpu
         self._counts: list[int] = []
-        self._step = self._mode = self._frames = self._tables = 0
+        self._step = self._mode = self._guest = self._held = 0
 
     def entering(self) -> None:
         """Nothing."""
@@ -86,21 +89,38 @@ class _Listener:
     def exited(self, exit: Exit) -> None:
         """Remember what was counted, and owned, until now."""
         vm = self._log.vm
+        if vm.inputs.is_past:
+            return
         self._counts = self._vcpu.exits.copy()
-        self._step, self._mode = vm.steps, self._vcpu.mode
-        self._frames, self._tables = _owned(vm)
+        self._step = vm.steps if len(vm.harts) > 1 else exit.steps
+        self._mode = self._vcpu.mode
+        frames = vm.frames
+        self._held, self._guest = frames.held, frames.owners["guest"]
 
     def handled(self, exit: Exit) -> None:
         """What was counted more often is the reason."""
-        vcpu = self._vcpu
-        for reason, (before, now) in enumerate(zip(self._counts, vcpu.exits, strict=True)):
+        log, vcpu = self._log, self._vcpu
+        if log.vm.inputs.is_past:
+            return
+        reason = 0
+        for before, now in zip(self._counts, vcpu.exits, strict=True):
             if before != now:
-                frames, tables = _owned(vcpu.vm)
-                gpa = getattr(vcpu.technique, "filled", 0) if reason == ExitReason.SHADOW_FILL else exit.gpa
-                self._log.add(LoggedExit(
-                    0, self._step, vcpu.index, reason, exit.cause, exit.pc, exit.tval, gpa, exit.insn,
-                    self._mode, min(max(frames - self._frames, 0), _MOST), min(max(tables - self._tables, 0), _MOST)))
-                return
+                break
+            reason += 1
+        else:
+            return
+        frames = tables = 0
+        made = log.vm.frames.held - self._held
+        if made > 0:
+            frames = min(max(log.vm.frames.owners["guest"] - self._guest, 0), _MOST)
+            tables = min(max(made - frames, 0), _MOST)
+        if reason in FILLS:
+            gpa = exit.gpa or getattr(vcpu.technique, "filled", 0)
+            log.add(LoggedExit(0, self._step, vcpu.index, reason, exit.cause, exit.pc, exit.tval, gpa, exit.insn,
+                               self._mode, frames, tables))
+        else:
+            log.append(self._step, reason, (exit.pc, exit.tval, exit.gpa, exit.insn, vcpu.index, exit.cause, self._mode,
+                                            frames, tables))
 
     def timed(self) -> None:
         """The hart saw nothing: it had no more steps to take."""
@@ -112,26 +132,22 @@ class _Listener:
         """Nothing."""
 
 
-def _owned(vm: Vm) -> tuple[int, int]:
-    """The frames that hold guest RAM, and those that hold page tables of the hypervisor's."""
-    owner = vm.frames.owners.get
-    return owner("guest", 0), owner("shadow", 0) + owner("g-stage", 0)
+Kept = tuple["array[int]", "array[int]", bytes]
+"""A log's contents: steps, reasons, and all the rest."""
 
 
 class ExitLog:
     """The exits of a VM from now on, under any technique but bare, whose guest has firmware to exit to.
 
     stop_at: reasons; a run ends (StopReason.EXIT) when an exit for one of them, a new one, has been handled.
+    n_cuts: how often some of it was forgotten, or made another's: numbers do not mean what they did.
     """
 
     def __init__(self, vm: Vm) -> None:
         self.vm = vm
-        self._steps, self._pcs, self._tvals, self._gpas = (array("Q") for _ in range(4))
-        self._reasons, self._vcpus, self._causes, self._modes = (array("B") for _ in range(4))
-        self._frames, self._tables = (array("B") for _ in range(2))
-        self._insns = array("I")
-        self._columns = (self._steps, self._vcpus, self._reasons, self._causes, self._pcs, self._tvals, self._gpas,
-                         self._insns, self._modes, self._frames, self._tables)
+        self.n_cuts = 0
+        self._steps, self._reasons = array("Q"), array("B")
+        self._rest = bytearray()    # a record for each: what nobody searches
         self._first_fills: dict[int, int] = {}
         self._n_looked_at = 0
         self._counted: list[list[int]] = [[0] * N_REASONS]
@@ -148,16 +164,24 @@ class ExitLog:
         return len(self._steps)
 
     def __getitem__(self, number: int) -> LoggedExit:
-        return LoggedExit(number, *(column[number] for column in self._columns))
+        step, reason = self._steps[number], self._reasons[number]  # raises IndexError
+        pc, tval, gpa, insn, vcpu, cause, mode, frames, tables = _REST.unpack_from(self._rest, number * _REST.size)
+        return LoggedExit(number, step, vcpu, reason, cause, pc, tval, gpa, insn, mode, frames, tables)
 
     def add(self, exit: LoggedExit) -> None:
         """Note an exit, whatever its number, unless it is past; at the very end of what is past, that may be one that
         is noted already, and happens again because the guest was taken back to before it."""
         if self.vm.inputs.is_past or (exit.is_hidden and self._is_known(exit)):
             return
-        for column, value in zip(self._columns, exit[1:], strict=True):
-            column.append(value)
-        if exit.reason in self.stop_at:
+        self.append(exit.step, exit.reason, (exit.pc, exit.tval, exit.gpa, exit.insn, exit.vcpu, exit.cause, exit.mode,
+                                             exit.frames, exit.tables))
+
+    def append(self, step: int, reason: int, rest: tuple[int, ...]) -> None:
+        """Note one that is new. rest: as in _REST."""
+        self._steps.append(step)
+        self._reasons.append(reason)
+        self._rest += _REST.pack(*rest)
+        if self.stop_at and reason in self.stop_at:
             self.vm.stop_for(StopReason.EXIT)
 
     def _is_known(self, exit: LoggedExit) -> bool:
@@ -171,22 +195,27 @@ class ExitLog:
     def forget_from(self, step: int) -> None:
         """The guest goes another way from `step` on."""
         first = bisect_left(self._steps, step)
-        for column in self._columns:
-            del column[first:]
+        if first == len(self):
+            return
+        del self._steps[first:], self._reasons[first:], self._rest[first * _REST.size:]
         del self._counted[first // BLOCK + 1:]
-        if first < self._n_looked_at:
-            self._first_fills.clear()
-            self._n_looked_at = 0
+        self._forget_fills()
 
-    def keep(self) -> tuple[array[int], ...]:
+    def _forget_fills(self) -> None:
+        self.n_cuts += 1
+        self._first_fills.clear()
+        self._n_looked_at = 0
+
+    def keep(self) -> Kept:
         """All of it (snapshot_tree.py)."""
-        return tuple(column[:] for column in self._columns)
+        return self._steps[:], self._reasons[:], bytes(self._rest)
 
-    def put_back(self, kept: tuple[array[int], ...] | None) -> None:
+    def put_back(self, kept: Kept | None) -> None:
         """Have noted that, and nothing else."""
-        for column, values in zip(self._columns, kept or [column[:0] for column in self._columns], strict=True):
-            column[:] = values
+        steps, reasons, rest = kept or (array("Q"), array("B"), b"")
+        self._steps, self._reasons, self._rest = steps[:], reasons[:], bytearray(rest)
         del self._counted[1:]
+        self._forget_fills()
 
     # --- looking for some of them
 
@@ -207,7 +236,7 @@ class ExitLog:
         """The first exit that filled an entry for this guest frame; None if there was none yet."""
         for number in range(self._n_looked_at, len(self)):
             if self._reasons[number] in FILLS:
-                self._first_fills.setdefault(self._gpas[number] >> PAGE_SHIFT, number)
+                self._first_fills.setdefault(self[number].gpa >> PAGE_SHIFT, number)
         self._n_looked_at = len(self)
         return self._first_fills.get(gfn)
 

@@ -29,6 +29,11 @@ class FrameAllocator:
         self._owner: dict[int, str] = {}
 
     @property
+    def held(self) -> int:
+        """How many frames are in use, those of tables included."""
+        return len(self._owner)
+
+    @property
     def available(self) -> int:
         """How many frames are free."""
         return len(self._freed) + (self._end - self._next) // PAGE_SIZE

@@ -103,11 +103,6 @@ class VmFrames(FrameAllocator):
         """How many frames it can take without asking."""
         return len(self._freed)
 
-    @property
-    def held(self) -> int:
-        """How many it uses, tables included, the stock not."""
-        return len(self._owner)
-
     def refill(self, stock: int) -> None:
         """At a barrier: as many frames of stock, or what the pool has; those beyond go back."""
         self.ran_low = False

@@ -137,7 +137,7 @@ def window(start: int, end: int, step: int, span: int | None, first: int) -> tup
 
 def _stretches(inspector: Inspector, log: ExitLog, columns: int, first: int, span: int,
                reasons: frozenset[int] | None) -> tuple[Stretch, ...]:
-    key = (len(log), inspector.edits, columns, first, span, reasons)
+    key = (len(log), log.n_cuts, columns, first, span, reasons)
     kept = _COUNTED.get(inspector)
     if kept is not None and kept[0] == key:
         return kept[1]

@@ -109,7 +109,12 @@ def _called(called: Iterable[Called], width: int) -> Iterator[Content]:
         name = Content.assemble((arrow, MUTED), (cut(each.name, width - len(arrow)), style))
         if each.is_replacement:
             name = name + Content.styled(f"  in place of {each.instead_of}", "$text-warning")
-        yield _spread(name, Content.styled(each.place, MUTED), width)
+        place = Content.styled(each.place, MUTED)
+        if name.cell_length + place.cell_length < width:
+            yield _spread(name, place, width)
+        else:
+            yield name
+            yield Content.styled("  " + cut(each.place, width - 2), MUTED)
 
 
 def _changes(card: CardView, width: int) -> Iterator[Row]:

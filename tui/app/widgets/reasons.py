@@ -16,7 +16,7 @@ class Look(NamedTuple):
     about: str
 
 
-_PRIVILEGED, _TRANSLATION, _DEVICE, _CALL = "$text-accent", "$text-warning", "$text-secondary", "$text-success"
+_PRIVILEGED, _TRANSLATION, _DEVICE, _CALL = "$text-primary", "$text-warning", "$text-secondary", "$text-success"
 
 LOOKS: Final[dict[int, Look]] = {
     ExitReason.SBI: Look("S", _CALL, "a call to the firmware"),
@@ -30,7 +30,7 @@ LOOKS: Final[dict[int, Look]] = {
     ExitReason.GSTAGE_FILL: Look("G", _TRANSLATION, "a G-stage entry missing"),
     ExitReason.MMIO_LOAD: Look("I", _DEVICE, "a load from a device"),
     ExitReason.MMIO_STORE: Look("O", _DEVICE, "a store to a device"),
-    ExitReason.TIMER: Look("T", "$text-primary", "the guest's timer came due"),
+    ExitReason.TIMER: Look("T", "$foreground", "the guest's timer came due"),
 }
 REFLECTED: Final = Look("X", "$text-error", "an exception of the guest's own, delivered to it")
 
