@@ -22,10 +22,10 @@ IMAGE = load_image(image("kernel"))
 HYPERVISED = ("deprivileged", "shadow", "two-stage")
 
 
-def booted(technique: str, steps: int = 600_000) -> tuple[Vm, Timeline, ExitLog]:
+def booted(technique: str, steps: int = 600_000, interval: float = 0.002) -> tuple[Vm, Timeline, ExitLog]:
     """tern after some work."""
     vm = Vm(VmConfig(technique=technique, memory=32 << 20, append="workload=1"), IMAGE)
-    timeline, log = Timeline(vm, interval=0.002), ExitLog(vm)
+    timeline, log = Timeline(vm, interval=interval), ExitLog(vm)
     timeline.on_fork.append(log.forget_from)
     timeline.run(steps)
     return vm, timeline, log
@@ -98,7 +98,7 @@ def test_what_happens_again_is_not_noted_again(technique: str) -> None:
 @pytest.mark.parametrize("technique", HYPERVISED)
 def test_a_look_ahead_changes_nothing(technique: str) -> None:
     """Not the guest, nor the log, nor where one can go; and what it finds is what will be."""
-    vm, timeline, log = booted(technique)
+    vm, timeline, log = booted(technique, interval=1e9)  # no checkpoints of its own
     with pytest.raises(ConfigError, match="not ahead"):
         timeline.ahead(timeline.end + 1, lambda: None)
     chance = random.Random(1)
@@ -112,6 +112,6 @@ def test_a_look_ahead_changes_nothing(technique: str) -> None:
         timeline.goto(step + 1)
         assert (digest(vm), vm.hart.pc) == found
     assert len(log) == known
-    assert len(timeline.checkpoints) < checkpoints + 8  # a few that running makes, but none for each look
+    assert len(timeline.checkpoints) <= checkpoints + 1
     timeline.goto(600_000)
     assert digest(vm) == digest(booted(technique)[0])
