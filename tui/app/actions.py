@@ -148,7 +148,7 @@ class Actions(Base):
             self.goto(text)
         elif purpose == "search":
             self.panel.search(text)
-        elif purpose == "value":
+        elif purpose in ("value", "name", "stored"):
             self.panel.give(text)
         elif purpose == "assemble":
             self.engine.do(lambda inspection: run_inserted(inspection.inspector, text))

@@ -6,6 +6,7 @@ from .code import CodePanel
 from .lab import LabPanel
 from .predict import PredictPanel
 from .registers import RegistersPanel
+from .snapshots import SnapshotsPanel
 from .timeline import TimelinePanel
 from .vms import VmsPanel
 
@@ -15,6 +16,7 @@ PANELS: tuple[type[Panel], ...] = (
     RegistersPanel,
     CodePanel,
     VmsPanel,
+    SnapshotsPanel,
     LabPanel,
     PredictPanel,
 )

@@ -17,6 +17,8 @@ LABELS: Final = {
     "search": ("find", "what the panel has: text, hex:13050000, a number"),
     "assemble": ("run here", "one instruction, such as addi a0, a0, 1"),
     "value": ("set", "a number, symbol or register: 0x10, -1, main+8, sp; 1.5 for an f register"),
+    "name": ("name", "what to call the snapshot; a note behind a colon: booted: at the prompt"),
+    "stored": ("from disk", "the name of a snapshot in the store"),
     "command": (":", "help lists the commands"),
 }
 
