@@ -13,6 +13,7 @@ from hartvisor.core.vmm.hypervisor.tenant import TenantState
 from hartvisor.core.vmm.vm import Vm
 from hartvisor.guest import image
 
+from .audit import check
 from .hostile import HOSTILE, Hostile
 from .support import TECHNIQUES, add, machine
 from .test_hypervisor import frames_are_accounted_for
@@ -35,6 +36,7 @@ def test_it_ends_only_itself(kind: str, technique: str) -> None:
     bad = add(hypervisor, "bad", hostile.image, technique, hostile.memory, hostile.devices())
     hypervisor.run(STEPS)
     assert frames_are_accounted_for(hypervisor)
+    check(*(tenant.vm for tenant in hypervisor.living))
     assert bad.state is not TenantState.FAILED, bad.detail
     assert good.used == pytest.approx(twin.used, abs=40_000)
     assert good.used + twin.used >= STEPS * 0.6

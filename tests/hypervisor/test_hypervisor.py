@@ -18,6 +18,7 @@ from hartvisor.core.vmm.hypervisor.tenant import TenantConfig, TenantState
 from hartvisor.core.vmm.vm import Vm
 from hartvisor.guest import image
 
+from .audit import check
 from .support import BUSY, DATA, TECHNIQUES, TICKS, TOUCH, add, machine
 
 KERNEL = load_image(image("kernel"))
@@ -57,6 +58,7 @@ def test_vms_run_as_they_would_alone_and_threads_change_nothing(threads: Threads
     one = tern()
     one.run(40_000_000)
     assert frames_are_accounted_for(one)
+    assert check(*(tenant.vm for tenant in one.living)) > 100
     assert one.memory.sharing.pages_saved > 0
     assert [tenant.digest() for tenant in one.tenants] == [alone(tenant.vm.steps) for tenant in one.tenants]
     several = tern(threads)
@@ -213,6 +215,7 @@ def test_overcommitted_memory_is_not_seen(technique: str, victims: str, threads:
         hypervisor.run(90_000)
         results.append(hypervisor.result())
         assert sum(vm["pages"]["swapped"] for vm in results[-1]["vms"]) > 700
+        assert check(*(tenant.vm for tenant in hypervisor.living)) > 100
         assert frames_are_accounted_for(hypervisor)
     assert results[0] == results[1]
     roomy = machine(64 * MIB, is_sharing=False)
@@ -255,3 +258,25 @@ def test_a_crashed_guest_ends_only_itself() -> None:
     assert "trap loop" in bad.detail
     assert good.used > 4_000_000
     assert not good.is_over
+
+
+def test_a_memory_reservation_is_not_taken() -> None:
+    text = TOUCH.format(first=DATA, pages=900, value=3).replace("j .", f"li s1, {DATA}\nli s2, 900\nj again")
+    hypervisor = machine(12 * MIB, swap=32 * MIB, is_sharing=False, quantum=10_000)
+    kept = add(hypervisor, "kept", text, memory_reservation=4 * MIB)
+    for index in range(3):
+        add(hypervisor, f"other{index}", text)
+    hypervisor.run(120_000)
+    assert kept.ram.swapped == 0
+    assert all(tenant.ram.swapped > 50 for tenant in hypervisor.tenants[1:])
+    assert len({tenant.digest() for tenant in hypervisor.tenants if tenant.vm.steps == kept.vm.steps}) == 1
+
+
+def test_memory_is_taken_where_shares_pay_for_the_most() -> None:
+    text = TOUCH.format(first=DATA, pages=900, value=3).replace("j .", f"li s1, {DATA}\nli s2, 900\nj again")
+    hypervisor = machine(10 * MIB, swap=32 * MIB, is_sharing=False, quantum=10_000)
+    rich = add(hypervisor, "rich", text, memory_shares=300)
+    poor = [add(hypervisor, f"poor{index}", text, memory_shares=100) for index in range(2)]
+    hypervisor.run(300_000)
+    assert rich.ram.resident > max(tenant.ram.resident for tenant in poor)
+    assert rich.ram.swapped * 2 < min(tenant.ram.swapped for tenant in poor)

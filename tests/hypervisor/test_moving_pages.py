@@ -19,6 +19,7 @@ from hartvisor.core.vmm.vm import Vm
 from tests.vmm.programs import program
 from tests.vmm.support import start
 
+from .audit import check
 from .support import DATA, TECHNIQUES, TOUCH, tenant_vm
 
 
@@ -51,6 +52,7 @@ def test_random_kernels_do_not_notice(technique: str, seed: int) -> None:
     tenants = [tenant_vm(manager, f"vm{index}", image, technique) for index in range(2)]
     rams = [ram for _, ram in tenants]
     random = Random(seed)
+    leaves = 0
     for stretch in range(60):
         steps = random.choice((1, 7, 60))
         run(alone, steps)
@@ -59,6 +61,8 @@ def test_random_kernels_do_not_notice(technique: str, seed: int) -> None:
         if stretch % 4 == 3:
             assert [digest(vm) for vm, _ in tenants] == [digest(alone)] * 2, f"step {alone.steps}"
         stir(manager, rams, random)
+        leaves += check(*(vm for vm, _ in tenants))
+    assert leaves > 0
     assert sum(ram.swap.writes for ram in rams) > 0
     assert sum(ram.swap.reads for ram in rams) > 0
     assert manager.sharing.matches > 0
@@ -120,7 +124,9 @@ def test_a_store_reaches_one_vm_alone_whoever_stores(technique: str) -> None:
     run(one, 16)
     assert ram.load(DATA + 0x1000, 8) == 8
     assert other_ram.load(DATA + 0x1000, 8) == 7
+    assert check(one, other) > 0
     manager.sharing.settle([ram, other_ram])
+    assert check(one, other) > 0
     assert not other_ram.is_shared(gfn)
     assert digest(other) == before
 

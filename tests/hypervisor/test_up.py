@@ -180,6 +180,17 @@ def test_sigterm_is_a_clean_end_and_kill_leaves_nothing_that_hinders(running: su
     assert not (Path(os.environ["XDG_RUNTIME_DIR"]) / "hartvisor" / "lab.sock").exists()
 
 
+def test_a_hypervisor_in_the_background(tmp_path: Path) -> None:
+    path = write(tmp_path, PLAN)
+    assert "lab: 2 VMs" in hartvisor("up", path, "--detach").stdout
+    eventually("type help", "console", "a")
+    assert "another hypervisor of this name runs" in hartvisor("up", path, "--detach", status=2).stderr
+    hartvisor("down")
+    bad = write(tmp_path, PLAN + "shares = 0\n")
+    assert ":14: " in hartvisor("up", bad, "-d", status=2).stderr
+    assert "leave --json" in hartvisor("up", path, "-d", "--budget", "5", status=2).stderr
+
+
 DISKS = """
 [machine]
 memory = "64M"

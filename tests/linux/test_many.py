@@ -20,7 +20,7 @@ from hartvisor.core.vmm.hypervisor.scheduler import jain_index
 from hartvisor.core.vmm.introspection.processes import list_processes
 from hartvisor.core.vmm.vm import Vm
 from hartvisor.guest import image, image_info
-from tests.hypervisor.test_up import by_name, example, hartvisor
+from tests.hypervisor.test_up import example, hartvisor
 from tests.hypervisor.test_up import up as compare_runs
 
 from .support import require_debian
@@ -94,7 +94,7 @@ image = "debian"
 memory = "128M"
 balloon = "auto"
 ready = "Enter 'help'"
-input = "sleep 30; poweroff -f\\n"
+input = "sleep 20; grep balloon_ /proc/vmstat; poweroff -f\\n"
 [[vm]]
 name = "taker"
 image = "debian"
@@ -105,13 +105,13 @@ input = "poweroff -f\\n"
 
 
 def test_a_balloon_gives_what_another_needs(tmp_path: Path) -> None:
-    """modprobe finds virtio_balloon in Debian's initramfs by itself."""
+    """And takes it back when the other has gone. Debian finds the driver by itself."""
     (tmp_path / "balloon.toml").write_text(BALLOON)
-    result, _ = up(tmp_path / "balloon.toml")
-    giver, taker = by_name(result)["giver"], by_name(result)["taker"]
-    assert (giver["state"], taker["state"]) == ("off", "off")
-    assert giver["pages"]["ballooned"] > 1000
-    assert giver["pages"]["swap_writes"] < giver["pages"]["ballooned"]
+    result, shown = up(tmp_path / "balloon.toml")
+    assert [vm["state"] for vm in result["vms"]] == ["off", "off"]
+    given, taken = (int(shown.split(f"giver| balloon_{what} ")[1].split()[0]) for what in ("inflate", "deflate"))
+    assert given > 2000
+    assert taken > 2000
 
 
 COPY = """

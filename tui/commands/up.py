@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import subprocess
 import sys
+import tempfile
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
@@ -13,6 +18,8 @@ import typer
 from rich.console import Console
 from rich.table import Table as RichTable
 
+from ...core.errors import ConfigError, OptionError
+from ...core.vmm.control.client import ControlClient
 from ...core.vmm.control.commands import Commands
 from ...core.vmm.control.server import ControlServer
 from ...core.vmm.hypervisor.runner import OneThread, Threads
@@ -33,6 +40,9 @@ STEPS_A_SECOND = 100_000_000
 LOOK = 0.5
 """Seconds between two looks where all VMs sleep for good."""
 
+POLL = 0.1
+"""Seconds between two looks whether a hypervisor in the background answers."""
+
 FOREVER = 1 << 63
 
 WIDTH = 140
@@ -51,6 +61,9 @@ def up(
     wait: Annotated[
         bool, typer.Option("--wait", help="Stay until `hartvisor down`; guests sleep as long as they believe they do.")
     ] = False,
+    detach: Annotated[
+        bool, typer.Option("--detach", "-d", help="As --wait, in the background: return when the first VMs run.")
+    ] = False,
     name: Annotated[
         str | None, typer.Option("--name", metavar="NAME", help="The hypervisor's, if not its file's.")] = None,
     socket: SocketOption = None,
@@ -64,10 +77,17 @@ def up(
     check_writable(json)
     limit = parse_number(budget, "--budget") if budget is not None else None
     chosen = name or file.stem
+    path = socket or socket_folder() / f"{chosen}.sock"
+    if detach:
+        if json is not None or limit is not None:
+            raise OptionError("--detach: a hypervisor in the background has no end to report; leave --json and "
+                              "--budget out")
+        start_detached(file, chosen, path, parallel)
+        return
     assembly = Assembly(plan, Threads() if parallel else OneThread(), _complain)
     commands = Commands(assembly.hypervisor, assembly.consoles, assembly.lans.networks)
-    server = ControlServer(socket or socket_folder() / f"{chosen}.sock", commands.handlers,
-                           {"hartvisor": {"version": version("hartvisor"), "name": chosen}}, commands.page)
+    about = {"version": version("hartvisor"), "name": chosen, "pid": os.getpid()}
+    server = ControlServer(path, commands.handlers, {"hartvisor": about}, commands.page)
     shown = sys.stderr if json == "-" else sys.stdout
     lines = [] if quiet else [Lines(name, shown.write) for name in assembly.consoles]
     for line in lines:
@@ -88,6 +108,26 @@ def up(
     states = [tenant.state for tenant in assembly.hypervisor.tenants]
     if assembly.hypervisor.refused or any(state in FAILURES for state in states):
         raise typer.Exit(1)
+
+
+def start_detached(file: Path, name: str, path: Path, is_parallel: bool) -> None:
+    """Start this command again, in a session of its own; return when it answers. Raises OptionError for what it says
+    instead."""
+    command = [sys.executable, "-m", __package__.rpartition(".")[0] + ".cli", "up", str(file), "--wait", "--quiet",
+               "--name", name, "--socket", str(path), *(["--parallel"] if is_parallel else [])]
+    with tempfile.TemporaryFile() as errors:
+        child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=errors,
+                                 start_new_session=True)
+        while child.poll() is None:
+            with suppress(ConfigError), ControlClient(path) as client:
+                if client.about.get("pid") == child.pid:
+                    print(f"{name}: {len(client.ask('query-vms'))} VMs; `hartvisor ps` lists them, `hartvisor down` "
+                          "ends them")
+                    return
+            time.sleep(POLL)
+        errors.seek(0)
+        said = errors.read().decode(errors="replace").removeprefix("hartvisor: ").strip()
+    raise OptionError(said or f"{file}: it ended at once")
 
 
 class Session:
