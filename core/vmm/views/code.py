@@ -113,6 +113,8 @@ def view_code(inspection: Inspection, at: int | None = None, *, above: int = 16,
     vcpu = inspector.vcpu
     pc = vcpu.hart.pc
     anchor = pc if at is None else at & -2
+    if inspector.is_running:
+        above, below = min(above, above // 2 + 2), min(below, below // 2 + 8)
     known = inspector.code.known(vcpu)
     ahead = () if inspector.is_running else foretell(inspector, AHEAD)
     lines = _Listing(inspector, known, ahead).lines(anchor, above, below, has_sources)

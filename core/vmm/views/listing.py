@@ -40,9 +40,15 @@ class Line(NamedTuple):
         return None if self.bits is None else decode(self.bits)
 
 
-@lru_cache(maxsize=8192)
 def text_of(bits: int, address: int) -> str:
     """Disassembled, with the names that people use; a compressed instruction as the one that it stands for."""
+    insn = decode(bits)
+    is_relative = insn is not None and insn.name in (*BRANCHES, "jal")
+    return _text(bits, address if is_relative else 0)
+
+
+@lru_cache(maxsize=16384)
+def _text(bits: int, address: int) -> str:
     insn = decode(bits)
     if insn is None or insn.length != COMPRESSED or not insn.row.expands or insn.row.name.startswith(HINTS):
         return disassemble(bits, address, aliases=True)
