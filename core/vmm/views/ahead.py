@@ -8,7 +8,7 @@ is looked at, never stored to: stores are kept aside for the loads behind them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 from weakref import WeakKeyDictionary
 
@@ -32,6 +32,7 @@ from ..csr_file import (
     STVEC,
 )
 from ..emulate import MEMORY_OPS, MemoryOp
+from ..exits import label
 from ..traps import pick_pending
 from ..walker import ACCESS_FAULT, FETCH, LOAD, STORE, SUPERVISOR, USER
 from .bench import MASK, bench_for
@@ -123,6 +124,8 @@ class _Future:
         self._frames: set[int] = set()          # that hold any of them
         self._csrs: dict[int, int | None] = {}  # written ahead; None: with a value that only a CSR instruction knows
         self._filled: set[tuple[int, int]] = set()
+        is_known = inspector.end - inspector.step >= MOST and len(vcpu.vm.vcpus) == 1
+        self._history = inspector.log if is_known else None
         self._world = world_of(vcpu) if inspector.technique != "bare" else None
         # Where the hart's root is not the one that the guest's mode needs, an entry or the first fault will load it.
         self._is_settled = not getattr(vcpu.csrs, "is_stale", False) and (
@@ -145,13 +148,24 @@ class _Future:
                 break
             self._telescope.sp = self._gprs[SP]
             try:
-                found.append(self._step(number))
+                step = self._step(number)
+                found.append(step if self._history is None else replace(step, exits=self._logged(number, pc)))
             except _Unknown as reason:
                 insn = self._fetched
                 text, exits = ("", "") if insn is None else (text_of(insn.insn, pc), self._exits_itself(insn))
                 found.append(Foretold(number, pc, text, exits=exits, ends=str(reason)))
                 break
         return found
+
+    def _logged(self, number: int, pc: int) -> str:
+        """The exit that happened here, for what lies ahead is past."""
+        log, step = self._history, self._inspector.step + number
+        if log is None:
+            return ""
+        first = log.first_at(step)
+        if first >= len(log) or log[first].step != step or log[first].pc != pc:
+            return ""
+        return f"exit {first:,}: {label(log[first].reason)}"
 
     def _steps_to_timer(self) -> int:
         """After how many steps the timer interrupts, if it can as things are."""

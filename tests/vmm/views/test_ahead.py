@@ -10,12 +10,12 @@ import pytest
 from hartvisor.core.isa.registers import FLOAT_NUMBER, NUMBER
 from hartvisor.core.machine.loader import load_image
 from hartvisor.core.vmm.csr_file import SSCRATCH
-from hartvisor.core.vmm.inspector import Inspector
+from hartvisor.core.vmm.inspector import Inspector, moves
 from hartvisor.core.vmm.inspector.sight import Sight
 from hartvisor.core.vmm.views.ahead import Foretold, foretell
 from hartvisor.guest import image, programs
 
-from .support import TECHNIQUES, inspect, look, run, tern
+from .support import HYPERVISED, TECHNIQUES, do, inspect, look, run, tern
 
 GUESTS = ("kernel", "exits", "illegal", "churn", "sum-mxr", "float", "atomics", "mmio", "ticks", "user-mode",
           "bare-paging", "selfmod")
@@ -68,6 +68,25 @@ def test_what_is_foretold_comes_true(guest: str, technique: str) -> None:
             steps += 1
     assert steps > 100
     assert wrong_exits <= steps // 400, "exits are foretold by tables that may not be loaded yet, but rarely wrong"
+
+
+@pytest.mark.parametrize("technique", HYPERVISED)
+def test_in_the_past_the_exits_ahead_are_those_that_happened(technique: str) -> None:
+    inspector = tern(technique)
+    run(inspector, 20_000)
+    log = inspector.log
+    assert log is not None
+    found = 0
+    for number in range(0, len(log), 3):
+        step = log[number].step
+        do(moves.goto(inspector, max(0, step - 5)))
+        ahead = foretell(inspector)
+        told = {inspector.step + each.number for each in ahead if each.exits.startswith("exit ")}
+        known = {log[each].step for each in range(len(log))
+                 if inspector.step <= log[each].step < inspector.step + len(ahead)}
+        assert told <= known
+        found += len(told)
+    assert found > 3
 
 
 @pytest.mark.parametrize("technique", TECHNIQUES)
