@@ -15,6 +15,7 @@ from ...core.machine.memory_map import MIB, RAM_BASE
 from ...core.vmm.config import VmConfig
 from ...core.vmm.recipe import Recipe
 from ...core.vmm.recording import Recorder
+from ...core.vmm.techniques import Technique
 from ...core.vmm.vm import Vm
 
 ENTRY: Final = RAM_BASE + 2 * MIB
@@ -46,7 +47,7 @@ class Guest:
             return f"{self.name}:{number}: {self.text.splitlines()[number - 1].split('#')[0].strip()}"
         return ""
 
-    def config(self, technique: str, **options: object) -> VmConfig:
+    def config(self, technique: str | type[Technique], **options: object) -> VmConfig:
         """A small VM's."""
         return VmConfig(technique=technique, memory=MEMORY, **options)  # type: ignore[arg-type]
 

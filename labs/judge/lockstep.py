@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final, NoReturn
 
 from ...core.isa.csrs import BY_NAME
 from ...core.isa.registers import ABI
@@ -91,15 +91,16 @@ class Lockstep:
             if got != wanted:
                 self.part(csr_field(name, got ^ wanted), f"{got:#x}", f"{wanted:#x}")
 
-    def part(self, field: str, got: str, wanted: str) -> Any:
-        """They have parted, by the step before: tell where, and record the way up to there. Raises Diverged."""
+    def part(self, field: str, got: str, wanted: str, is_guests: bool = True) -> NoReturn:
+        """They have parted, by the step before: tell where, and record the way up to there. is_guests: the guest can
+        see the field. Raises Diverged."""
         found = Divergence(self._step, self._pc, self.guest.line_at(self._pc), field, got, wanted)
         replay = None
         if self.trial.artifacts is not None:
             config = self.guest.config("deprivileged", isa=self._config.isa, steps_per_tick=self._config.steps_per_tick)
             replay = self.guest.record(self.trial.artifacts, self.trial.check.name, config, self._step + AFTER)
-        raise Diverged(failed(f"the guest sees another {field} than on a real hart", found, replay=replay,
-                              exits=self.exits))
+        said = f"{field} is not what it is on a real hart" if is_guests else f"{field} is wrong"
+        raise Diverged(failed(said, found, replay=replay, exits=self.exits))
 
 
 def csr_field(name: str, difference: int) -> str:

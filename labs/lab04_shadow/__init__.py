@@ -1,0 +1,1 @@
+"""Lab 4: shadow paging. `lab.LAB` is the lab."""
