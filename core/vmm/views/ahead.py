@@ -44,6 +44,7 @@ from .places import PlaceKind, place_of
 from .telescope import SP, Telescope
 
 if TYPE_CHECKING:
+    from ..exit_log import LoggedExit
     from ..inspector import Inspector
 
 MOST: Final = 32
@@ -52,6 +53,9 @@ MOST: Final = 32
 STI: Final = 5
 WORD_BYTES: Final = 8
 CSR_READS: Final = ("csrrw", "csrrs", "csrrc", "csrrwi", "csrrsi", "csrrci")
+TRAPS: Final = " traps"
+"""So ends what is said of an instruction that exits whatever its operands."""
+
 ENDS: Final = ("ecall", "ebreak", "sret", "mret", "wfi", "wrs.nto")
 DECISIVE: Final = (SSTATUS, SIE, SATP, STVEC)
 """CSRs a write of which changes what comes next: interrupts, permissions, translation."""
@@ -84,6 +88,10 @@ class Foretold:
     following: int = 0
 
 
+def _logged(exit: LoggedExit) -> str:
+    return f"exit {exit.number:,}: {label(exit.reason)}"
+
+
 class _Unknown(Exception):
     """Nothing is known from here on, for this reason."""
 
@@ -97,7 +105,8 @@ def foretell(inspector: Inspector, count: int = MOST) -> tuple[Foretold, ...]:
     vcpu = inspector.vcpu
     if vcpu.is_stopped or vcpu.is_waiting:
         return ()
-    place = (inspector.step, inspector.moves, inspector.edits, vcpu.index, vcpu.hart.pc, count)
+    exit = -1 if inspector.exit is None else inspector.exit
+    place = (inspector.step, exit, inspector.moves, inspector.edits, vcpu.index, vcpu.hart.pc, count)
     known = _KNOWN.get(inspector)
     if known is None or known[0] != place:
         known = _KNOWN[inspector] = (place, tuple(_Future(inspector).steps(count)))
@@ -124,8 +133,7 @@ class _Future:
         self._frames: set[int] = set()          # that hold any of them
         self._csrs: dict[int, int | None] = {}  # written ahead; None: with a value that only a CSR instruction knows
         self._filled: set[tuple[int, int]] = set()
-        is_known = inspector.end - inspector.step >= MOST and len(vcpu.vm.vcpus) == 1
-        self._history = inspector.log if is_known else None
+        self._past = inspector.end - inspector.step if len(vcpu.vm.vcpus) == 1 else 0
         self._world = world_of(vcpu) if inspector.technique != "bare" else None
         # Where the hart's root is not the one that the guest's mode needs, an entry or the first fault will load it.
         self._is_settled = not getattr(vcpu.csrs, "is_stale", False) and (
@@ -149,7 +157,7 @@ class _Future:
             self._telescope.sp = self._gprs[SP]
             try:
                 step = self._step(number)
-                found.append(step if self._history is None else replace(step, exits=self._logged(number, pc)))
+                found.append(replace(step, exits=self._exits(step)))
             except _Unknown as reason:
                 insn = self._fetched
                 text, exits = ("", "") if insn is None else (text_of(insn.insn, pc), self._exits_itself(insn))
@@ -157,15 +165,19 @@ class _Future:
                 break
         return found
 
-    def _logged(self, number: int, pc: int) -> str:
-        """The exit that happened here, for what lies ahead is past."""
-        log, step = self._history, self._inspector.step + number
-        if log is None:
-            return ""
-        first = log.first_at(step)
-        if first >= len(log) or log[first].step != step or log[first].pc != pc:
-            return ""
-        return f"exit {first:,}: {label(log[first].reason)}"
+    def _exits(self, step: Foretold) -> str:
+        """Why a step exits: as it did, where that is past; else as the tables and the technique are now. (In the past
+        tables are colder than they were, so there they tell nothing.)"""
+        log, number = self._inspector.log, step.number
+        if log is None or not (self._past or self._inspector.exit is not None):
+            return step.exits
+        if number == 0 and self._inspector.exit is not None:
+            return _logged(log[self._inspector.exit])
+        if number >= self._past:
+            return step.exits if step.exits.endswith(TRAPS) else ""
+        at = self._inspector.step + number
+        first = log.first_at(at)
+        return _logged(log[first]) if first < len(log) and (log[first].step, log[first].pc) == (at, step.pc) else ""
 
     def _steps_to_timer(self) -> int:
         """After how many steps the timer interrupts, if it can as things are."""
@@ -353,7 +365,7 @@ class _Future:
         if self._world is None or not (insn.row.privilege.traps or insn.name in (*CSR_READS, *ENDS)):
             return ""
         found = why(executed(self._vcpu, insn.insn, self._vcpu.mode), self._world)
-        return f"{insn.row.name} traps" if found.exits else ""
+        return f"{insn.row.name}{TRAPS}" if found.exits else ""
 
     def _load(self, gpa: int, size: int) -> int:
         data = bytearray(self._vcpu.vm.ram.peek(gpa, size))

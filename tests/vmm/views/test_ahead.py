@@ -10,7 +10,7 @@ import pytest
 from hartvisor.core.isa.registers import FLOAT_NUMBER, NUMBER
 from hartvisor.core.machine.loader import load_image
 from hartvisor.core.vmm.csr_file import SSCRATCH
-from hartvisor.core.vmm.inspector import Inspector, moves
+from hartvisor.core.vmm.inspector import Inspector, exit_moves, moves
 from hartvisor.core.vmm.inspector.sight import Sight
 from hartvisor.core.vmm.views.ahead import Foretold, foretell
 from hartvisor.guest import image, programs
@@ -87,6 +87,15 @@ def test_in_the_past_the_exits_ahead_are_those_that_happened(technique: str) -> 
         assert told <= known
         found += len(told)
     assert found > 3
+
+
+@pytest.mark.parametrize("technique", HYPERVISED)
+def test_at_an_exit_the_next_step_is_it(technique: str) -> None:
+    inspector = tern(technique)
+    for number in range(12):
+        do(exit_moves.next_exit(inspector))
+        step = look(inspector, lambda inspection: foretell(inspection.inspector))[0]
+        assert step.ends or step.exits.startswith(f"exit {number}: ")
 
 
 @pytest.mark.parametrize("technique", TECHNIQUES)

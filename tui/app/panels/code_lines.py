@@ -57,8 +57,9 @@ def _insn_line(line: Insn, digits: int, width: int, hides_ahead: bool) -> Conten
     operands = operands.replace(",", ", ")
     bits = f"{line.bits:0{2 * line.size}x}".ljust(9) if width >= BITS_FROM else ""
     room = WIDE_TEXT if width >= BITS_FROM else TEXT_WIDTH if width >= NARROW else NARROW_TEXT
-    text = Content.assemble((f"{mnemonic:<6} ", f"bold {NAME}" if line.is_pc else NAME), operands,
-                            (f" {line.means}" if line.means else "", LINK))
+    text = Content.assemble((f"{mnemonic:<6} ", f"bold {NAME}" if line.is_pc else NAME), operands)
+    if line.means and (not is_foretold or text.cell_length + len(line.means) < room):
+        text = Content.assemble(text, " ", (line.means, LINK))
     parts: list[Content] = [
         Content.assemble((stop, BAD), (PC if line.is_pc else " ", BRIGHT), (exits, HOT),
                          (f"{line.address:>{digits}x} ", BRIGHT if line.is_pc else MUTED), (bits, MUTED)),
