@@ -17,11 +17,13 @@ class ConsoleEnd:
     or has nothing else to do, and none waits; gives some bytes, or b"" at the input's end, after which it is None. Its
     bytes are shown to the guest one at a time: neither when a pipe is written nor in what pieces can then be seen. It
     gives None where there are none yet, but may be later: then when they come is seen.
-    written: how many bytes the guest has written so far.
+    written: how many bytes the guest has written so far. observer: called as observer(is_written, data) with what the
+    guest writes, and with what it reads.
     """
 
     def __init__(self, output: Callable[[bytes], None] = discard) -> None:
         self.output = output
+        self.observer: Callable[[bool, bytes], None] | None = None
         self._refill: Callable[[], bytes | None] | None = None
         self._has_ended = False
         self.written = 0
@@ -85,12 +87,16 @@ class ConsoleEnd:
         data = bytes(self._typed[:limit])
         if data:
             del self._typed[: len(data)]
+            if self.observer is not None:
+                self.observer(False, data)
             self._notify()
         return data
 
     def write(self, data: bytes) -> None:
         """Guest to host."""
         self.written += len(data)
+        if self.observer is not None:
+            self.observer(True, data)
         self.output(data)
 
     def save(self) -> State:

@@ -287,6 +287,19 @@ class Uart16550:
             self._level = level
             self.irq(level)
 
+    # --- looking without side effects
+
+    def look(self) -> dict[str, int]:
+        """Each register, by name, as a load would find it; and how many received bytes could be read."""
+        fifos = IIR_FIFOS_ON if self._fcr & FCR_ENABLE else 0
+        received = self._received()
+        line = LSR_THRE | LSR_TEMT | (LSR_DR if received else 0) | (LSR_OE if self._overrun else 0)
+        return {
+            "IER": self._ier, "IIR": self._cause() | fifos, "FCR": self._fcr, "LCR": self._lcr, "MCR": self._mcr,
+            "LSR": line, "MSR": modem_lines(self._mcr) | self._deltas, "SCR": self._scr,
+            "DLL": self._divisor & 0xFF, "DLM": self._divisor >> 8, "received": received,
+        }  # fmt: skip
+
     # --- snapshots
 
     def save(self) -> State:

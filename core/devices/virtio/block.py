@@ -5,6 +5,7 @@ write to a read-only disk end as IOERR; what we do not know as UNSUPP. A flush i
 everything durable; for a driver that did not accept VIRTIO_BLK_F_FLUSH, so is each write (virtio 5.2.6.2).
 """
 
+from collections.abc import Callable
 from struct import Struct
 from typing import Final
 
@@ -47,7 +48,10 @@ class Failed(Exception):
 
 
 class VirtioBlock(VirtioDevice):
-    """A disk. storage: its sectors. serial: what GET_ID says, at most 20 ASCII characters."""
+    """A disk. storage: its sectors. serial: what GET_ID says, at most 20 ASCII characters.
+
+    observer: called as observer(type, sector, bytes of data, status) with each request that was answered.
+    """
 
     device_id = 2
     queue_sizes = (QUEUE_SIZE,)
@@ -55,6 +59,7 @@ class VirtioBlock(VirtioDevice):
     def __init__(self, storage: Storage, serial: str = "hartvisor") -> None:
         super().__init__()
         self.storage = storage
+        self.observer: Callable[[int, int, int, int], None] | None = None
         self._serial = serial.encode("ascii")[:ID_BYTES].ljust(ID_BYTES, b"\0")
         self.features = F_SEG_MAX | F_BLK_SIZE | F_FLUSH | (F_RO if storage.is_read_only else F_WRITE_ZEROES)
         config = bytearray(60)  # struct virtio_blk_config up to unused1 (virtio 5.2.4)
@@ -85,6 +90,7 @@ class VirtioBlock(VirtioDevice):
             raise Malformed("a block request without a header or a status")
         kind, _, sector = HEADER.unpack(header)
         room = chain.writable - 1
+        length = chain.readable or room
         try:
             self._do(kind, sector * SECTOR, room, chain)
             status = S_OK
@@ -94,6 +100,8 @@ class VirtioBlock(VirtioDevice):
             status = S_IOERR
         chain.skip(chain.writable - 1)
         chain.write(bytes((status,)))
+        if self.observer is not None:
+            self.observer(kind, sector, length, status)
 
     def _do(self, kind: int, offset: int, room: int, chain: Chain) -> None:
         """Serve one request. room: bytes of data that the driver wants."""

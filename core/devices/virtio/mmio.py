@@ -197,6 +197,28 @@ class VirtioMmio:
     def _selected(self) -> Queue | None:
         return self.queues[self._queue_sel] if self._queue_sel < len(self.queues) else None
 
+    # --- looking without side effects
+
+    @property
+    def status(self) -> int:
+        """The device status (virtio 2.1)."""
+        return self._status
+
+    @property
+    def interrupts(self) -> int:
+        """InterruptStatus: what waits for its acknowledgement."""
+        return self._interrupts
+
+    @property
+    def offered(self) -> int:
+        """The feature bits that the driver may accept."""
+        return self._offered
+
+    @property
+    def accepted(self) -> int:
+        """Those that it has chosen, also before FEATURES_OK."""
+        return self._accepted
+
     # --- initialization (virtio 3.1)
 
     @property

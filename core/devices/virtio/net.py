@@ -5,6 +5,7 @@ no buffers waits, up to BACKLOG frames; what is beyond that, or fits no buffer, 
 """
 
 from collections import deque
+from collections.abc import Callable
 from typing import Final, Protocol
 
 from ..device import State, bytes_of, int_of
@@ -53,7 +54,8 @@ class Nowhere:
 class VirtioNet(VirtioDevice):
     """A network card. backend: where frames go. mac: six bytes.
 
-    lost: frames to the guest that were dropped.
+    lost: frames to the guest that were dropped. observer: called as observer(is_sent, frame, is_lost) with each frame
+    that the guest sends, and that comes for it.
     """
 
     device_id = 1
@@ -66,6 +68,7 @@ class VirtioNet(VirtioDevice):
         self.backend: NetBackend = backend or Nowhere()
         self.mac = mac
         self.lost = 0
+        self.observer: Callable[[bool, bytes, bool], None] | None = None
         self._is_up = True
         self._waiting: deque[bytes] = deque()
 
@@ -73,6 +76,16 @@ class VirtioNet(VirtioDevice):
     def config(self) -> bytes:
         """Address and link status (virtio 5.1.4)."""
         return self.mac + (STATUS_LINK_UP if self._is_up else 0).to_bytes(2, "little")
+
+    @property
+    def backlog(self) -> int:
+        """How many frames wait for buffers."""
+        return len(self._waiting)
+
+    @property
+    def is_up(self) -> bool:
+        """Whether the wire is plugged in."""
+        return self._is_up
 
     @property
     def room(self) -> int:
@@ -89,7 +102,10 @@ class VirtioNet(VirtioDevice):
     def receive(self, frame: bytes) -> None:
         """A frame arrives for the guest. Called by the run loop, at a step of its choice."""
         is_running = self.link is not None and self.link.is_running
-        if not is_running or not self._is_up or len(self._waiting) >= BACKLOG or len(frame) > MAX_FRAME:
+        is_lost = not is_running or not self._is_up or len(self._waiting) >= BACKLOG or len(frame) > MAX_FRAME
+        if self.observer is not None:
+            self.observer(False, frame, is_lost)
+        if is_lost:
             self.lost += 1
             return
         self._waiting.append(frame)
@@ -110,6 +126,8 @@ class VirtioNet(VirtioDevice):
                 raise Malformed("a frame to send without its header")
             frame = chain.read(chain.readable) if MIN_FRAME <= chain.readable <= MAX_FRAME else b""
             queue.push(chain)
+            if frame and self.observer is not None:
+                self.observer(True, frame, not self._is_up)
             if frame and self._is_up:
                 self.backend.send(frame)
 

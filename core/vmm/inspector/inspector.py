@@ -19,6 +19,7 @@ from ...machine.loader import Image
 from ...machine.program import Program
 from ...machine.symbols import Symbols
 from ...machine.watching import Until
+from ..device_log import DeviceLog
 from ..exit_log import ExitLog
 from ..gdb.target import ASLEEP, BREAKPOINT, Halt, VmTarget
 from ..recipe import Recipe
@@ -76,10 +77,11 @@ class Inspector:
         self.target = VmTarget(vm, self.timeline)
         self.log = ExitLog(vm) if self.technique != "bare" else None
         self.table_notes = TableNotes(vm)
+        self.devices = DeviceLog(vm)
         self.snapshots: SnapshotTree | None = None
         if self.timeline is not None:
             self.timeline.on_fork.append(self._forked)
-            histories: list[History] = [self.output, self.table_notes]
+            histories: list[History] = [self.output, self.table_notes, self.devices]
             if self.log is not None:
                 histories.append(self.log)
             self.snapshots = SnapshotTree(self.timeline, histories)
@@ -97,6 +99,7 @@ class Inspector:
     def close(self) -> None:
         """Look no longer."""
         self.table_notes.close()
+        self.devices.close()
         if self.log is not None:
             self.log.close()
 
@@ -153,6 +156,7 @@ class Inspector:
             if self.exit is not None and self.exit >= len(self.log):
                 self.exit = None
         self.table_notes.forget_from(step)
+        self.devices.forget_from(step)
         self.output.cut(step)
 
     # --- what to stop at
