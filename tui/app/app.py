@@ -9,6 +9,7 @@ from typing import ClassVar
 from textual import on
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
+from textual.color import Color
 from textual.reactive import reactive
 from textual.screen import Screen
 
@@ -52,6 +53,15 @@ class HartvisorApp(Actions, App[None]):
         self.main = MainScreen()
         self._keys = dict(keymap or {})
         self._has_tour = has_tour
+
+    def get_css_variables(self) -> dict[str, str]:
+        """Textual's; but of `auto 60%`, which its muted texts are, styles within a text forget the 60%."""
+        variables = super().get_css_variables()
+        background, foreground = Color.parse(variables["background"]), Color.parse(variables["foreground"])
+        if background.ansi is None and foreground.ansi is None:
+            variables["text-muted"] = background.blend(foreground, 0.6).hex6
+            variables["text-disabled"] = background.blend(foreground, 0.38).hex6
+        return variables
 
     def on_mount(self) -> None:
         """Begin."""

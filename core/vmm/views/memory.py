@@ -53,8 +53,8 @@ class Space(StrEnum):
 
 @dataclass(frozen=True)
 class MemoryRow:
-    """Sixteen bytes. address: of the first, as the view counts. gpa: where they lie; None if nowhere. data: None where
-    they are not read. changed: a bit for each byte that the last move changed, from bit 0.
+    """Sixteen bytes. address: of the first, as the view counts. gpa, hpa: where they lie; None if nowhere, or without a
+    frame. data: None where they are not read. changed: a bit for each byte that the last move changed, from bit 0.
 
     region, name: what they are part of. label: the last symbol that begins here, behind its offset. points: for each
     doubleword, what its value points to, "" for nothing known. registers: those that point here, with their offsets.
@@ -62,6 +62,7 @@ class MemoryRow:
 
     address: int
     gpa: int | None
+    hpa: int | None
     data: bytes | None
     changed: int
     region: Region
@@ -73,14 +74,18 @@ class MemoryRow:
 
 @dataclass(frozen=True)
 class MemoryView:
-    """Rows from `address` on, in `space`. satp: that of the present address space. is_compared: whether the
+    """Rows from `address` on, in `space`. asked: the address that was asked for. satp: that of the present address
+    space. is_compared: whether the
     rows were looked at before the last move, so that `changed` is known."""
 
     address: int
+    asked: int
     space: Space
     satp: int
     mode: str
     step: int
+    pc: int
+    sp: int
     rows: tuple[MemoryRow, ...]
     is_compared: bool
 
@@ -101,19 +106,18 @@ class _Before:
     """The pages that were looked at, as they were before the last move: the guest's by -1 - gfn, others by hpa."""
 
     def __init__(self) -> None:
-        self.moment = (-1, -1)
-        self.position = (-1, -1)
+        self.moves = self.edits = self.step = -1
         self.before: dict[int, bytes] = {}
         self.now: dict[int, bytes] = {}
 
     def begin(self, inspector: Inspector) -> None:
-        """A look: if the guest is elsewhere than it was, because it was moved, what was seen last was before that."""
-        moment = (inspector.moves, inspector.edits)
-        position = (inspector.step, inspector.edits)
-        if moment != self.moment and position != self.position:
+        """A look: if the guest was moved since the last one, what was seen then was before that."""
+        if inspector.moves != self.moves and inspector.step != self.step:
             self.before, self.now = self.now, {}
-            self.moment = moment
-        self.position = position
+            self.moves = inspector.moves
+        elif inspector.edits != self.edits:
+            self.before = self.now | self.before    # changes by hand come on top of the last move's
+        self.step, self.edits = inspector.step, inspector.edits
 
 
 _BEFORE: WeakKeyDictionary[Inspector, _Before] = WeakKeyDictionary()
@@ -125,6 +129,7 @@ class _Page(NamedTuple):
     gpa: int | None
     region: Region
     name: str
+    hpa: int | None = None
     now: bytes | None = None
     was: bytes | None = None
 
@@ -178,7 +183,7 @@ class _Pages:
         name = "" if place.name == "RAM" else place.name
         is_code = name.startswith(".text")
         region = Region.TABLE if gfn in self._tables else Region.CODE if is_code else Region.DATA
-        return _Page(page, region, name, now, was)
+        return _Page(page, region, name, ram.frame_now(gfn), now, was)
 
     def _machine(self, page: int) -> _Page:
         vm = self._inspector.vm
@@ -190,7 +195,7 @@ class _Pages:
             return _Page(None, Region.UNMAPPED, "")
         owner = vm.frames.owner(page)
         now, was = self._contents(page, memory.read(page, PAGE_SIZE))
-        return _Page(None, Region.DATA if owner is None else Region.TABLE, owner or "free", now, was)
+        return _Page(None, Region.DATA if owner is None else Region.TABLE, owner or "free", page, now, was)
 
     def _contents(self, key: int, data: bytes) -> tuple[bytes, bytes | None]:
         self._before.now[key] = data
@@ -206,14 +211,17 @@ def _find_stack(space: AddressSpace, sp: int) -> tuple[int, int]:
     return page, page + PAGE_SIZE if sp else page
 
 
-def view_memory(inspection: Inspection, address: int, rows: int, space: Space = Space.VIRTUAL) -> MemoryView:
-    """`rows` rows from the one that holds `address`."""
+def view_memory(inspection: Inspection, address: int | None, rows: int, before: int = 0,
+                space: Space = Space.VIRTUAL) -> MemoryView:
+    """`rows` rows, of which `before` lie before the one that holds `address`. address: None for where sp points."""
     inspector = inspection.inspector
     vcpu = inspector.vcpu
-    before = _BEFORE.setdefault(inspector, _Before())
-    before.begin(inspector)
-    pages = _Pages(inspector, before, space)
-    first = max(0, min(address & -ROW, TOP - ROW * (rows - 1)))
+    sp = vcpu.hart.read_gpr(SP)
+    asked = sp if address is None else address
+    seen = _BEFORE.setdefault(inspector, _Before())
+    seen.begin(inspector)
+    pages = _Pages(inspector, seen, space)
+    first = max(0, min((asked & -ROW) - ROW * before, TOP - ROW * (rows - 1)))
     held = _pointers(inspector, first, rows) if space is Space.VIRTUAL else {}
     found = []
     is_compared = True
@@ -224,11 +232,15 @@ def view_memory(inspection: Inspection, address: int, rows: int, space: Space = 
         is_compared = is_compared and (data is None or page.was is not None)
         changed = 0 if data is None or page.was is None else _difference(data, page.was[offset:offset + ROW])
         found.append(MemoryRow(
-            at, None if page.gpa is None else page.gpa + offset, data, changed, page.region, page.name,
+            at, _plus(page.gpa, offset), _plus(page.hpa, offset), data, changed, page.region, page.name,
             _label(inspector, at) if data is not None and space is not Space.MACHINE else None,
             _points(inspector, data) if data is not None else ("", ""), held.get(at, ())))
-    return MemoryView(first, space, vcpu.csrs.read(SATP), "S" if vcpu.mode else "U", inspector.step, tuple(found),
-                      is_compared)
+    return MemoryView(first, asked, space, vcpu.csrs.read(SATP), "S" if vcpu.mode else "U", inspector.step,
+                      vcpu.hart.pc, sp, tuple(found), is_compared)
+
+
+def _plus(page: int | None, offset: int) -> int | None:
+    return None if page is None else page + offset
 
 
 def _difference(now: bytes, was: bytes) -> int:

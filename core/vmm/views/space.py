@@ -157,8 +157,8 @@ def _name(inspector: Inspector, run: Run, place: Place) -> str:
 
 
 def _cut(run: Run, find: Callable[[int], Place]) -> list[tuple[Run, Place]]:
-    """The parts of a run, by place. What is scattered stays whole. Counts of A and D go with the parts by size, as far
-    as that can be told."""
+    """The parts of a run, by place. What is scattered stays whole. A leaf that lies in several parts counts in each; of
+    those with A and D, each part is taken to have its share."""
     place = find(run.gpa)
     if not run.is_contiguous or place.end >= run.gpa + run.size:
         return [(run, place)]
@@ -168,10 +168,10 @@ def _cut(run: Run, find: Callable[[int], Place]) -> list[tuple[Run, Place]]:
         place = find(run.gpa + at)
         # A page belongs to where it begins.
         end = min(run.size, max(place.end - run.gpa, at + 1) + PAGE_SIZE - 1 & -PAGE_SIZE)
-        entries = max(1, run.entries * (end - at) // run.size)
-        parts.append((run._replace(
-            gva=run.gva + at, gpa=run.gpa + at, size=end - at, entries=entries,
-            accessed=run.accessed * (end - at) // run.size, dirty=run.dirty * (end - at) // run.size), place))
+        entries, accessed, dirty = (-(-count * (end - at) // run.size)
+                                    for count in (run.entries, run.accessed, run.dirty))
+        parts.append((run._replace(gva=run.gva + at, gpa=run.gpa + at, size=end - at, entries=entries,
+                                   accessed=accessed, dirty=dirty), place))
         at = end
     return parts
 

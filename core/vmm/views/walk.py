@@ -202,7 +202,9 @@ def _filled(inspector: Inspector, nested: tuple[StageView, ...]) -> tuple[int, i
 
 
 def guest_stage(vcpu: Vcpu, gva: int, who: Who, satp: int) -> StageView:
-    register = "vsatp" if vcpu.hart.virtual else "satp"
+    """The walk by the guest's own tables."""
+    # Under `shadow` the hart's vsatp is the hypervisor's, and the guest's satp a value that it keeps.
+    register = "vsatp" if isinstance(vcpu.technique, TwoStage) else "satp"
     return walk_stage(vcpu.vm.ram.peek_pte, "guest", register, satp, gva, who, reserved=vcpu.reserved_bits,
                       updates_ad=vcpu.updates_ad)
 

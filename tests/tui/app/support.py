@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from textual.pilot import Pilot
 
-from hartvisor.core.vmm.inspector import Inspector
+from hartvisor.core.vmm.inspector import Inspection, Inspector
 from hartvisor.tui.app.app import HartvisorApp
 from hartvisor.tui.app.messages import Frame
 from hartvisor.tui.app.opening import Wish, open_all
@@ -73,14 +73,15 @@ class Desk:
 def glass(test: Callable[[Desk], Awaitable[T]], *names: str, technique: str | tuple[str, ...] = "shadow",
           size: tuple[int, int] = NARROW, theme: str = DARK, memory: str = "32M", append: str | None = "workload=1",
           keymap: dict[str, str] | None = None, has_tour: bool = False, lab_folder: Path = Path("absent"),
-          **wishes: Any) -> T:
-    """Run a test with the app open on these guests (tern, if none is named). A view that fails fails the test."""
+          inspection: Inspection | None = None, **wishes: Any) -> T:
+    """Run a test with the app open on these guests (tern, if none is named), or on an inspection. A view that fails
+    fails the test."""
     techniques = (technique,) if isinstance(technique, str) else technique
     wish = replace(Wish(names=names or ("kernel",), techniques=techniques, memory=memory, append=append,
                         store=Path("absent.db")), **wishes)
 
     async def run() -> T:
-        app = HartvisorApp(open_all(wish), keymap=keymap, has_tour=has_tour, lab_folder=lab_folder)
+        app = HartvisorApp(inspection or open_all(wish), keymap=keymap, has_tour=has_tour, lab_folder=lab_folder)
         app.theme = theme
         heard: list[Any] = []
         async with app.run_test(size=size, notifications=True, message_hook=heard.append) as pilot:

@@ -87,7 +87,8 @@ class LinesView(ScrollView, can_focus=True):
         """Show these. cursor: put it there, and in sight."""
         new = tuple(lines)
         is_same_length = len(new) == len(self._lines)
-        if new != self._lines:
+        # Contents are equal if their texts are, whatever their styles.
+        if not is_same_length or not all(map(Content.is_same, new, self._lines)):
             self._lines = new
             self._strips.clear()
             self.virtual_size = Size(self.size.width, len(new))
