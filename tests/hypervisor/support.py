@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from hartvisor.core.devices.virtio.device import VirtioDevice
 from hartvisor.core.machine.loader import Image
@@ -81,9 +82,9 @@ def add(hypervisor: Hypervisor, name: str, image: Image | str = BUSY, technique:
 
 
 def tenant_vm(manager: MemoryManager, name: str, image: Image | str, technique: str, memory: int = 8 * MIB,
-              devices: Sequence[VirtioDevice] = (), vcpus: int = 1, stock: int = 4096) -> tuple[Vm, TenantMemory]:
+              devices: Sequence[VirtioDevice] = (), stock: int = 4096, **settings: Any) -> tuple[Vm, TenantMemory]:
     """A VM on a machine with others, run by the test alone."""
-    config = VmConfig(technique=technique, memory=memory, vcpus=vcpus)
+    config = VmConfig(technique=technique, memory=memory, **settings)
     frames, ram = manager.admit(name, config, 0)
     frames.refill(stock)
     return Vm(config, guest(image) if isinstance(image, str) else image, devices=devices, tenancy=(frames, ram)), ram

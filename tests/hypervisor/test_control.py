@@ -18,8 +18,11 @@ from hartvisor.core.vmm.control.client import ControlClient
 from hartvisor.core.vmm.control.commands import Commands
 from hartvisor.core.vmm.control.protocol import MAX_LINE
 from hartvisor.core.vmm.control.server import MAX_CLIENTS, MAX_WAITING, ControlServer
+from hartvisor.core.vmm.digest import digest
 from hartvisor.core.vmm.hypervisor.console_log import ConsoleLog
 from hartvisor.core.vmm.hypervisor.hypervisor import Hypervisor
+from hartvisor.core.vmm.recipe import Recipe
+from hartvisor.core.vmm.store import Store
 from hartvisor.guest import image
 
 from .support import BUSY, add, machine
@@ -37,10 +40,13 @@ class Stand:
             output=self.consoles["kernel"].write)
         add(self.hypervisor, "busy", BUSY)
         self.hypervisor.refused["greedy"] = "asks for too much"
-        self.commands = Commands(self.hypervisor, self.consoles, {})
+        self.commands = Commands(self.hypervisor, self.consoles, {}, self.recipe)
         self.path = folder / "test.sock"
         self.server = ControlServer(self.path, self.commands.handlers, GREETING, self.commands.page)
         self.hypervisor.run(2_000_000)
+
+    def recipe(self, name: str) -> Recipe:
+        return Recipe.of("kernel", self.hypervisor.find(name).config.vm, image("kernel"))
 
     def connect(self) -> socket.socket:
         client = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -130,6 +136,19 @@ def test_an_attached_console_is_raw(stand: Stand) -> None:
             except TimeoutError:
                 continue
         assert b"\nabc" in got.replace(b"\r", b"")
+
+
+def test_a_vm_is_kept_as_a_snapshot_and_goes_on_alone(stand: Stand, tmp_path: Path) -> None:
+    store = tmp_path / "snapshots.db"
+    kernel = stand.hypervisor.find("kernel")
+    kernel.ram.reclaim(1 << 20)
+    kept = stand.ask("snapshot", vm="kernel", name="before", store=str(store))
+    assert (kept["steps"], kept["digest"]) == (kernel.vm.steps, kernel.digest())
+    vm, _ = Store(store).restore("before", lambda data: None)
+    assert digest(vm) == kept["digest"]
+    stand.hypervisor.run(1_000_000)
+    vm.run(kernel.vm.steps - vm.steps)
+    assert digest(vm) == kernel.digest()
 
 
 def test_processes_are_read_from_outside(stand: Stand) -> None:

@@ -18,6 +18,7 @@ from hartvisor.core.vmm.stop import StopReason
 from hartvisor.core.vmm.vm import Vm
 from tests.vmm.programs import program
 from tests.vmm.support import start
+from tests.vmm.test_smp import CONTEND, REMAP
 
 from .audit import check
 from .support import DATA, TECHNIQUES, TOUCH, tenant_vm
@@ -201,3 +202,56 @@ def test_snapshots_have_the_pages_that_were_put_away(technique: str) -> None:
     assert digest(vm) == expected
     snapshots.restore(after)
     assert digest(vm) == expected
+
+
+@pytest.mark.parametrize("technique", TECHNIQUES)
+@pytest.mark.parametrize(("text", "steps"), [(CONTEND, 150_000), (REMAP, 40_000)], ids=["contend", "remap"])
+def test_vcpus_that_share_memory_do_not_notice(technique: str, text: str, steps: int) -> None:
+    """LR and SC of four vCPUs on one word, and tables changed behind another's back, on pages that move meanwhile."""
+    vcpus = 4 if text is CONTEND else 2
+    alone = start(text, technique, vcpus=vcpus)
+    manager = MemoryManager(48 * MIB)
+    tenants = [tenant_vm(manager, f"vm{index}", text, technique, vcpus=vcpus) for index in range(2)]
+    random = Random(technique)
+    while alone.steps < steps:
+        stride = random.choice((1, 3, 11, 300, 1500))
+        run(alone, stride)
+        for vm, _ in tenants:
+            run(vm, stride)
+        stir(manager, [ram for _, ram in tenants], random)
+        if alone.is_off:
+            break
+        if random.random() < 0.1:
+            assert [digest(vm) for vm, _ in tenants] == [digest(alone)] * 2, f"step {alone.steps}"
+    assert [digest(vm) for vm, _ in tenants] == [digest(alone)] * 2
+    assert check(*(vm for vm, _ in tenants)) > 0
+
+
+@pytest.mark.parametrize("technique", ["shadow", "deprivileged"])
+@pytest.mark.parametrize("seed", range(200, 204))
+def test_fenced_kernels_under_the_flush_policy_do_not_notice(technique: str, seed: int) -> None:
+    image = program(seed, 150, is_fenced=True)
+    alone = start(image, technique, policy="flush")
+    manager = MemoryManager(48 * MIB)
+    tenants = [tenant_vm(manager, f"vm{index}", image, technique, policy="flush") for index in range(2)]
+    random = Random(seed)
+    for _ in range(60):
+        for vm in (alone, *(vm for vm, _ in tenants)):
+            run(vm, 23)
+        stir(manager, [ram for _, ram in tenants], random)
+    assert [digest(vm) for vm, _ in tenants] == [digest(alone)] * 2
+
+
+@pytest.mark.parametrize("technique", TECHNIQUES)
+def test_a_hart_that_keeps_stale_translations_is_fenced(technique: str) -> None:
+    text = TOUCH.format(first=DATA, pages=PAGES, value=7).replace("j .", f"li s1, {DATA}\nli s2, {PAGES}\nj again")
+    alone = start(text, technique, tlb="stale")
+    manager = MemoryManager(48 * MIB)
+    tenants = [tenant_vm(manager, f"vm{index}", text, technique, tlb="stale") for index in range(2)]
+    random = Random(1)
+    for _ in range(100):
+        for vm in (alone, *(vm for vm, _ in tenants)):
+            run(vm, 61)
+        stir(manager, [ram for _, ram in tenants], random)
+    assert manager.sharing.matches > 10
+    assert [digest(vm) for vm, _ in tenants] == [digest(alone)] * 2

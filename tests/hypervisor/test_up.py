@@ -24,11 +24,11 @@ EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 
 
 @pytest.fixture(autouse=True)
-def own_sockets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Short: a socket's path has little room."""
-    folder = Path("/tmp") / f"hv-test-{os.getpid()}"
-    folder.mkdir(mode=0o700, exist_ok=True)
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(folder))
+def own_sockets(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A folder for each test, with a short name: a socket's path has little room."""
+    with tempfile.TemporaryDirectory(prefix="hv-", dir="/tmp", ignore_cleanup_errors=True) as folder:
+        monkeypatch.setenv("XDG_RUNTIME_DIR", folder)
+        yield
 
 
 def hartvisor(*arguments: str | Path, typed: str = "", status: int = 0) -> subprocess.CompletedProcess[str]:
@@ -134,17 +134,22 @@ def states() -> dict[str, str]:
 
 
 def eventually(what: str, *command: str, typed: str = "") -> str:
-    deadline = time.monotonic() + 60
+    """Ask until the answer has it; `typed` is for the first that is heard."""
+    deadline = time.monotonic() + 120
+    text = ""
     while time.monotonic() < deadline:
-        text = hartvisor(*command, typed=typed).stdout
-        if what in text:
-            return text
-        typed = ""
+        done = subprocess.run([*COMMAND, *command], input=typed, capture_output=True, text=True, check=False)
+        text = done.stdout + done.stderr
+        if done.returncode == 0 and what in done.stdout:
+            return done.stdout
+        if done.returncode == 0:
+            typed = ""
         time.sleep(0.2)
     raise AssertionError(f"no {what!r} in {text!r}")
 
 
-def test_a_running_hypervisor_is_commanded(running: subprocess.Popen[str]) -> None:
+def test_a_running_hypervisor_is_commanded(running: subprocess.Popen[str], tmp_path: Path) -> None:
+    store = tmp_path / "snapshots.db"
     eventually("type help", "console", "a")
     eventually("\none two", "console", "a", typed="echo one two\n")
     assert "sh" in hartvisor("guest", "ps", "a").stdout
@@ -155,6 +160,9 @@ def test_a_running_hypervisor_is_commanded(running: subprocess.Popen[str]) -> No
     assert "spin" not in hartvisor("ps").stderr
     assert 'hartvisor_vm_steps_total{vm="a"}' in hartvisor("metrics").stdout
     assert "b" in hartvisor("top", "--times", "1", "--interval", "0.2").stdout
+    assert "holds no disks" in hartvisor("snapshot", "save", "x", "--vm", "a", "--store", store, status=2).stderr
+    hartvisor("snapshot", "save", "x", "--vm", "b", "--store", store)
+    assert "x" in hartvisor("snapshot", "list", "--store", store).stdout
     hartvisor("balloon", "a", "1M")
     assert "give it one in the plan" in hartvisor("balloon", "b", "1M", status=2).stderr
     assert "there are a, b" in hartvisor("stop", "c", status=2).stderr
@@ -168,8 +176,9 @@ def test_a_running_hypervisor_is_commanded(running: subprocess.Popen[str]) -> No
 
 def test_sigterm_is_a_clean_end_and_kill_leaves_nothing_that_hinders(running: subprocess.Popen[str],
                                                                     tmp_path: Path) -> None:
-    second = hartvisor("up", tmp_path / "lab.toml", "--budget", "1M", status=2)
+    second = hartvisor("up", tmp_path / "lab.toml", "--wait", status=2)
     assert "another hypervisor of this name runs" in second.stderr
+    hartvisor("up", tmp_path / "lab.toml", "--budget", "1M", "--quiet")  # a short run has a name beside it
     running.kill()
     running.wait()
     hartvisor("up", tmp_path / "lab.toml", "--budget", "1M", "--quiet")

@@ -32,6 +32,7 @@ from ..parameters import (
 )
 from ..session import STDIN, write_all
 from ..terminal import Pipe
+from .control import connect
 from .run import print_summary, run_to_end
 from .run import summary as run_summary
 
@@ -62,15 +63,26 @@ def save(
         list[Path] | None, typer.Option("--drive", metavar="FILE", help="A disk image; what is written stays here.")
     ] = None,
     isa: IsaOption = None,
+    running: Annotated[
+        str | None, typer.Option("--vm", metavar="VM", help="A VM of a running hypervisor, as it stands now.")] = None,
+    hypervisor: Annotated[
+        str | None, typer.Option("--of", metavar="NAME", help="With --vm: which hypervisor, where several run.")
+    ] = None,
     note: NoteOption = "",
     store: StoreOption = None,
     json: JsonOption = None,
 ) -> None:
-    """Run IMAGE, or go on from another snapshot, to step N, and keep the state there as NAME.
+    """Run IMAGE, or go on from another snapshot, to step N, and keep the state there as NAME; or keep that of a VM that
+    `hartvisor up` runs (--vm).
 
     The console goes to standard error, piped standard input is typed to the guest.
     """
     check_writable(json)
+    if running is not None:
+        with connect(hypervisor, None) as client:
+            kept_now = client.ask("snapshot", vm=running, name=name, note=note, store=str(store_path(store).absolute()))
+        write_json(json, kept_now)
+        return
     end = parse_number(at, "--at")
     kept = Store(store_path(store))
     if source is not None:

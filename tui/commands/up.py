@@ -21,7 +21,7 @@ from rich.table import Table as RichTable
 from ...core.errors import ConfigError, OptionError
 from ...core.vmm.control.client import ControlClient
 from ...core.vmm.control.commands import Commands
-from ...core.vmm.control.server import ControlServer
+from ...core.vmm.control.server import ControlServer, SocketTaken
 from ...core.vmm.hypervisor.runner import OneThread, Threads
 from ...core.vmm.hypervisor.tenant import TenantState
 from ..options import check_writable, parse_number, write_json
@@ -39,6 +39,9 @@ STEPS_A_SECOND = 100_000_000
 
 LOOK = 0.5
 """Seconds between two looks where all VMs sleep for good."""
+
+MOST_ALIKE = 100
+"""Runs of one plan at a time."""
 
 POLL = 0.1
 """Seconds between two looks whether a hypervisor in the background answers."""
@@ -85,9 +88,8 @@ def up(
         start_detached(file, chosen, path, parallel)
         return
     assembly = Assembly(plan, Threads() if parallel else OneThread(), _complain)
-    commands = Commands(assembly.hypervisor, assembly.consoles, assembly.lans.networks)
-    about = {"version": version("hartvisor"), "name": chosen, "pid": os.getpid()}
-    server = ControlServer(path, commands.handlers, {"hartvisor": about}, commands.page)
+    commands = Commands(assembly.hypervisor, assembly.consoles, assembly.lans.networks, assembly.recipe)
+    server = listen(commands, chosen, path, is_fixed=wait or name is not None or socket is not None)
     shown = sys.stderr if json == "-" else sys.stdout
     lines = [] if quiet else [Lines(name, shown.write) for name in assembly.consoles]
     for line in lines:
@@ -108,6 +110,21 @@ def up(
     states = [tenant.state for tenant in assembly.hypervisor.tenants]
     if assembly.hypervisor.refused or any(state in FAILURES for state in states):
         raise typer.Exit(1)
+
+
+def listen(commands: Commands, name: str, path: Path, is_fixed: bool) -> ControlServer:
+    """The control socket at `path`; a run that nobody named, and that ends by itself, may have another beside it, and
+    gets a number. Raises ConfigError."""
+    for number in range(1, MOST_ALIKE + 1):
+        chosen = name if number == 1 else f"{name}-{number}"
+        about = {"version": version("hartvisor"), "name": chosen, "pid": os.getpid()}
+        try:
+            return ControlServer(path.with_stem(chosen) if number > 1 else path, commands.handlers,
+                                 {"hartvisor": about}, commands.page)
+        except SocketTaken:
+            if is_fixed or number == MOST_ALIKE:
+                raise
+    raise AssertionError("unreachable")
 
 
 def start_detached(file: Path, name: str, path: Path, is_parallel: bool) -> None:

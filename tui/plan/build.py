@@ -28,6 +28,7 @@ from ...core.vmm.hypervisor.hypervisor import Hypervisor
 from ...core.vmm.hypervisor.lan import Lan, Lans
 from ...core.vmm.hypervisor.runner import Runner
 from ...core.vmm.hypervisor.tenant import Tenant, TenantConfig, TenantState
+from ...core.vmm.recipe import Recipe, note_cards
 from ..options import find_image
 from .spec import ECHO, CardSpec, DiskSpec, Plan, VmSpec
 
@@ -51,6 +52,7 @@ class Started:
     console: ConsoleLog
     tenant: Tenant | None = None
     refusal: str | None = None
+    devices: list[VirtioDevice] = field(default_factory=list)
     closing: ExitStack = field(default_factory=ExitStack)
 
     @property
@@ -119,7 +121,7 @@ class Assembly:
             self._say(str(spec.table.error(None, f"{spec.name} is refused: {error}")))
 
     def _make(self, spec: VmSpec, started: Started) -> Tenant:
-        devices: list[VirtioDevice] = []
+        devices = started.devices
 
         def add(device: VirtioDevice) -> None:
             devices.append(device)
@@ -159,6 +161,17 @@ class Assembly:
             started.closing.close()
         except OSError as error:
             self._say(f"{started.spec.name}: closing its files: {error.strerror}")
+
+    def recipe(self, name: str) -> Recipe:
+        """What the VM is made of, for a snapshot. Raises ConfigError where it has more than a snapshot can hold."""
+        spec = next(spec for spec in self.plan.vms if spec.name == name)
+        if spec.disks or spec.folders or spec.has_rng or spec.balloon is not None:
+            raise ConfigError(f"{name}: a snapshot holds no disks that it writes to, folders, rng or balloon; its plan "
+                              "gives it some")
+        started = next(started for started in self.started if started.spec is spec)
+        path, _ = find_image(spec.image)
+        cards = note_cards(started.devices)
+        return Recipe.of(spec.image, spec.config, path, spec.initrd, (), cards)
 
     # --- the end
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 from ...errors import ConfigError
@@ -13,18 +14,23 @@ from ..hypervisor.hypervisor import Hypervisor
 from ..hypervisor.lan import Lan
 from ..hypervisor.tenant import Tenant, TenantState
 from ..introspection.processes import list_processes
+from ..recipe import Recipe
+from ..store import Store
 from .metrics import collect, expose
 from .protocol import Attached, BadRequest, Handler, Request
 
 
 class Commands:
-    """The commands. consoles, networks: by name. wants_quit: a client asked the hypervisor to end."""
+    """The commands. consoles, networks: by name. recipe: gives that of a VM, for snapshots, or raises ConfigError.
+    wants_quit: a client asked the hypervisor to end."""
 
-    def __init__(self, hypervisor: Hypervisor, consoles: Mapping[str, ConsoleLog], networks: Mapping[str, Lan]) -> None:
+    def __init__(self, hypervisor: Hypervisor, consoles: Mapping[str, ConsoleLog], networks: Mapping[str, Lan],
+                 recipe: Callable[[str], Recipe]) -> None:
         self.wants_quit = False
         self._hypervisor = hypervisor
         self._consoles = consoles
         self._networks = networks
+        self._recipe = recipe
 
     @property
     def handlers(self) -> dict[str, Handler]:
@@ -43,6 +49,7 @@ class Commands:
             "console-read": self._console_read,
             "console-write": self._console_write,
             "guest-ps": self._guest_ps,
+            "snapshot": self._snapshot,
             "quit": self._quit,
         }
 
@@ -177,6 +184,16 @@ class Commands:
                 self._type(tenant, data)
 
         return Attached({"vm": request.text("vm")}, feed, pump)
+
+    def _snapshot(self, request: Request) -> dict[str, Any]:
+        """Keep the VM's state, as it stands between two rounds, in a store in a file of the hypervisor's user."""
+        tenant = self._find(request)
+        name, note, store = request.text("name"), request.text("note", ""), request.text("store")
+        request.done()
+        if tenant.is_over:
+            raise BadRequest(f"{tenant.name} is {tenant.state.value}: {tenant.detail}")
+        info = Store(Path(store)).save(name, tenant.vm, self._recipe(tenant.name), note=note)
+        return {"name": info.name, "steps": info.steps, "digest": info.digest}
 
     def _guest_ps(self, request: Request) -> list[dict[str, Any]]:
         tenant = self._find(request)

@@ -33,6 +33,10 @@ Page = Callable[[str], tuple[int, str]]
 """What an HTTP GET of a path gives: status and text."""
 
 
+class SocketTaken(ConfigError):
+    """Another hypervisor listens there."""
+
+
 class ControlServer:
     """Listens at `path`. handlers: by command. greeting: what each client is told first. page: for HTTP clients.
 
@@ -127,7 +131,7 @@ def listen(path: Path) -> socket.socket:
     except OSError as error:
         listener.close()
         if error.errno == errno.EADDRINUSE:
-            raise ConfigError(f"{path}: another hypervisor of this name runs; `hartvisor down` ends it, --name gives "
+            raise SocketTaken(f"{path}: another hypervisor of this name runs; `hartvisor down` ends it, --name gives "
                               "this one another") from error
         raise ConfigError(f"{path}: {error.strerror}") from error
     return listener
