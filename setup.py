@@ -127,7 +127,8 @@ PACKAGES = find_packages(include=[p for f in FOLDERS for p in (f, f"{f}.*")], ex
 setup(
     packages=[f"hartvisor.{name}" for name in PACKAGES],
     package_dir={f"hartvisor.{folder}": folder for folder in FOLDERS},
-    package_data={"": ["py.typed", "*.pyi", "handout.md", "starter/*.py", "schema/*.json"], "hartvisor.guest": [
+    package_data={"": ["py.typed", "*.pyi", "handout.md", "starter/*.py", "schema/*.json", "schema/*.xsd"],
+                  "hartvisor.guest": [
         "images/*.elf", "images/*.cpio", "images/tern/*.elf",
         # What the debug data speaks of: whoever looks at a guest's code sees its source.
         *(f"{folder}/**/*.[chS]" for folder in ("bench", "kernel", "kvm", "lib", "tiny", "user"))]},

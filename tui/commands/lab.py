@@ -16,6 +16,7 @@ from ...core.errors import ConfigError, OptionError
 from ...labs.api import CheckResult, LabFolder, LabResult, open_lab, run_checks, run_submission, start_lab, view
 from ...labs.catalog import all_labs, answer, find_lab, starter
 from ...labs.course import write_course
+from ...labs.export import EXPORTERS
 from ...labs.judge.verdict import Status
 from ...labs.submission import Submission
 from ..options import check_writable, write_json
@@ -169,13 +170,9 @@ def replay(
 
 def find_failure(opened: LabFolder, name: str | None) -> CheckResult:
     """A failed check with a divergence, from the latest result. Raises ConfigError."""
-    path = opened.path / LAST
-    try:
-        result = LabResult.from_json(json_module.loads(path.read_text(encoding="utf-8")))
-    except OSError:
-        raise ConfigError(f"{opened.path}: nothing was tested yet: hartvisor lab test") from None
-    except (ValueError, KeyError, TypeError):
-        raise ConfigError(f"{path}: not what `hartvisor lab test` wrote; run it again") from None
+    if not (opened.path / LAST).exists():
+        raise ConfigError(f"{opened.path}: nothing was tested yet: hartvisor lab test")
+    result = read_result(opened.path / LAST)
     failed = [each for each in result.checks if each.first_divergence is not None]
     for each in failed:
         if name in (None, each.name):
@@ -183,6 +180,35 @@ def find_failure(opened: LabFolder, name: str | None) -> CheckResult:
     if name is not None and name not in {each.name for each in result.checks}:
         raise ConfigError(f"no check {name}; there are {', '.join(each.name for each in result.checks)}")
     raise ConfigError("no check failed with a divergence" if name is None else f"{name} has no divergence to look at")
+
+
+@app.command()
+def export(
+    form: Annotated[str, typer.Argument(metavar="FORMAT", help=f"One of {', '.join(EXPORTERS)}.")],
+    result: Annotated[Path, typer.Argument(metavar="[RESULT]", help="What `lab test --json` wrote.")] = Path(LAST),
+    out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Else standard output.")] = None,
+) -> None:
+    """A result in the format of whoever collects it."""
+    if form not in EXPORTERS:
+        raise OptionError(f"no format {form}; there are {', '.join(EXPORTERS)}")
+    text = EXPORTERS[form](read_result(result))
+    if out is None:
+        typer.echo(text, nl=False)
+        return
+    try:
+        out.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"{out}: {error.strerror}") from None
+
+
+def read_result(path: Path) -> LabResult:
+    """A result that was written. Raises ConfigError."""
+    try:
+        return LabResult.from_json(json_module.loads(path.read_text(encoding="utf-8")))
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}; `hartvisor lab test` writes it") from None
+    except (ValueError, KeyError, TypeError):
+        raise ConfigError(f"{path}: not what `hartvisor lab test` wrote; run it again") from None
 
 
 @app.command()
