@@ -13,8 +13,9 @@ from collections.abc import Container, Sequence
 from struct import Struct
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from ..isa.causes import STI
+from ..isa.causes import ECALL_FROM_U, ECALL_FROM_VS, STI
 from ..isa.paging import PAGE_SHIFT
+from ..isa.registers import NUMBER
 from .exits import N_REASONS, ExitReason, label
 from .stop import StopReason
 
@@ -35,6 +36,9 @@ BLOCK: Final = 256
 """Exits that are counted together, so that counting many is quick."""
 
 _MOST: Final = 255
+_A6: Final = NUMBER["a6"]
+_A7: Final = NUMBER["a7"]
+_CALLS: Final = (ECALL_FROM_U, ECALL_FROM_VS)
 _REST: Final = Struct("<QQQIBBBBB")
 """pc, tval, gpa, insn, vcpu, cause, mode, frames, tables."""
 
@@ -43,6 +47,7 @@ class LoggedExit(NamedTuple):
     """One exit. number: its place in the log. step: the VM's clock. vcpu: whose. reason: as in ExitReason. cause, pc,
     tval, gpa, insn: of the trap, as Exit has them; of a timer's, which is no trap of the hart's, the guest's interrupt.
     mode: the guest's, 0 user, 1 supervisor. gpa of a shadow fill: where the guest's own tables lead.
+    Of an SBI call tval and gpa, of which it has none, are a7 and a6, the extension and the function.
 
     frames, tables: how many frames were allocated to handle it, for guest RAM and for page tables of the hypervisor's.
     """
@@ -79,6 +84,7 @@ class _Listener:
         self._vcpu = vcpu
         self._counts: list[int] = []
         self._step = self._mode = self._guest = self._held = 0
+        self._call = (0, 0)
 
     def entering(self) -> None:
         """Nothing."""
@@ -94,6 +100,9 @@ class _Listener:
         self._counts = self._vcpu.exits.copy()
         self._step = vm.steps if len(vm.harts) > 1 else exit.steps
         self._mode = self._vcpu.mode
+        if exit.cause in _CALLS:
+            hart = self._vcpu.hart
+            self._call = hart.read_gpr(_A7), hart.read_gpr(_A6)
         frames = vm.frames
         self._held, self._guest = frames.held, frames.owners["guest"]
 
@@ -119,8 +128,9 @@ class _Listener:
             log.add(LoggedExit(0, self._step, vcpu.index, reason, exit.cause, exit.pc, exit.tval, gpa, exit.insn,
                                self._mode, frames, tables))
         else:
-            log.append(self._step, reason, (exit.pc, exit.tval, exit.gpa, exit.insn, vcpu.index, exit.cause, self._mode,
-                                            frames, tables))
+            tval, gpa = self._call if reason == ExitReason.SBI else (exit.tval, exit.gpa)
+            log.append(self._step, reason, (exit.pc, tval, gpa, exit.insn, vcpu.index, exit.cause, self._mode, frames,
+                                            tables))
 
     def timed(self) -> None:
         """The hart saw nothing: it had no more steps to take."""

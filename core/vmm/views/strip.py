@@ -15,6 +15,7 @@ from weakref import WeakKeyDictionary
 from ...isa.disassembler import disassemble
 from ..exit_log import ExitLog, LoggedExit
 from ..exits import ExitReason, label
+from ..sbi_names import call_of
 from ..walker import USER
 
 if TYPE_CHECKING:
@@ -193,7 +194,7 @@ def detail(logged: LoggedExit) -> str:
     if reason == ExitReason.TIMER:
         return "its deadline"
     if reason == ExitReason.SBI:
-        return ""
+        return call_of(logged.tval, logged.gpa).name
     if logged.gpa and logged.gpa != logged.tval:
         return f"{logged.tval:#x} → {logged.gpa:#x}"
     return f"{logged.tval:#x}"

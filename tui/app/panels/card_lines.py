@@ -80,7 +80,7 @@ def _head(card: CardView, width: int) -> Iterator[Row]:
     if card.what != card.code.text:
         cause = Content.styled(card.cause, MUTED)
         yield Row(_spread(Content.styled(cut(card.what, width), STRONG), cause, width),
-                  Place("gva", logged.tval, 8) if logged.gpa or logged.tval != logged.insn else None)
+                  None if card.gva is None else Place("gva", card.gva))
     if not card.is_before:
         yield Row(Content.styled("this guest has no past: it stands behind the exit, which cannot be looked at again",
                                  "$text-warning"))

@@ -99,8 +99,9 @@ def _trapped(case: Case) -> Iterator[Fact]:
         return
     yield Fact("scause", str(logged.cause), EXCEPTION_BY_NUMBER[logged.cause].description)
     yield Fact("sepc", f"{logged.pc:#x}", case.describe(logged.pc))
-    what = "the address" if isinstance(case.event, Accessed) else "the instruction's bits" if logged.tval else ""
-    yield Fact("stval", f"{logged.tval:#x}", what)
+    tval = 0 if logged.reason == ExitReason.SBI else logged.tval    # where the log has what was called
+    what = "the address" if isinstance(case.event, Accessed) else "the instruction's bits" if tval else ""
+    yield Fact("stval", f"{tval:#x}", what)
     if logged.cause in _GUEST_PAGE_FAULTS:
         yield Fact("htval", f"{logged.gpa >> 2:#x}", f"GPA {logged.gpa:#x}, shifted right by 2")
     if case.vcpu.hart.virtual:

@@ -42,10 +42,14 @@ def sbi_text(vcpu: Vcpu) -> SbiText:
     extension, function = hart.read_gpr(_A7), hart.read_gpr(_A6)
     call = call_of(extension, function)
     values = [hart.read_gpr(_A0 + index) for index in range(len(call.arguments))]
-    arguments = ", ".join(f"{name}={value:#x}" for name, value in zip(call.arguments, values, strict=True))
+    arguments = ", ".join(f"{name}={_number(value)}" for name, value in zip(call.arguments, values, strict=True))
     facts = [Fact("a7, extension", f"{extension:#x}", call.section.removeprefix("SBI: "))]
     if not is_legacy(extension):
         facts.append(Fact("a6, function", f"{function:#x}", call.name))
-    facts += [Fact(f"{ABI[_A0 + index]}, {name}", f"{value:#x}")
+    facts += [Fact(f"{ABI[_A0 + index]}, {name}", _number(value))
               for index, (name, value) in enumerate(zip(call.arguments, values, strict=True))]
     return SbiText(call.name, f"{call.name}({arguments})", call.section, is_legacy(extension), tuple(facts))
+
+
+def _number(value: int) -> str:
+    return str(value) if value < 10 else f"{value:#x}"

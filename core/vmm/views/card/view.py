@@ -16,6 +16,7 @@ from ....isa.paging import PAGE_SHIFT, PTE_V, ppn
 from ...csr_file import CSR_NAMES, SIP, STVEC
 from ...exit_log import LoggedExit
 from ...exits import ExitReason, label
+from ...sbi_names import call_of
 from ...traps import pick_pending
 from ...walker import USER
 from ..stages import flags_text
@@ -50,7 +51,8 @@ class CardView:
     """One exit. number, nth: in the log, and among those of its kind. code: the instruction that trapped. mode: the
     guest's, hart_mode: the hart's. cause: the trap's, in words. what: the event, in words. why: the rule that made it
     trap. called: what handled it. difference: before and after. elsewhere: the other techniques. steps: the handling,
-    stage by stage. is_before: the guest stands before it; else it has no past, and stands behind it.
+    stage by stage. is_before: the guest stands before it; else it has no past, and stands behind it. gva: of the access
+    that did not get through.
     """
 
     number: int
@@ -71,6 +73,7 @@ class CardView:
     elsewhere: tuple[Elsewhere, ...]
     steps: tuple[MicroStep, ...]
     is_before: bool
+    gva: int | None
 
     @property
     def avoiders(self) -> tuple[Elsewhere, ...]:
@@ -155,7 +158,7 @@ def make_card(inspector: Inspector, number: int) -> CardView:
         number, counts[logged.reason], logged, inspector.technique, len(inspector.vm.vcpus), label(logged.reason), code,
         "U" if logged.mode == USER else "S", world.mode(logged.mode), _cause(logged), _what(logged, event, call, code),
         why(event, world), called, changed, goes_on, elsewhere(vcpu, event), micro_steps(case, _last_stage(goes_on)),
-        is_before)
+        is_before, event.gva if isinstance(event, Accessed) else None)
 
 
 def _code(vcpu: Vcpu, logged: LoggedExit, event: Event, describe: Describe) -> CodeAt:
@@ -175,8 +178,8 @@ def _cause(logged: LoggedExit) -> str:
 
 
 def _what(logged: LoggedExit, event: Event, call: SbiText | None, code: CodeAt) -> str:
-    if call is not None:
-        return call.text
+    if logged.reason == ExitReason.SBI:
+        return call.text if call is not None else call_of(logged.tval, logged.gpa).name
     if isinstance(event, Accessed):
         where = f" = {event.where}" if event.where else ""
         leads = f" → GPA {event.gpa:#x}{where}" if event.guest.result is not None else ""
