@@ -86,13 +86,14 @@ did. After the last stage it goes on to the next exit. Left and right go between
             return
         lines = self.query_one(LinesView)
         self.border_subtitle = ""
-        self._rows = self._made(self.view, max(20, lines.outer_size.width - 1))   # the scrollbar's column
+        room = lines.outer_size
+        self._rows = self._made(self.view, max(20, room.width - 1), room.height)    # a column is the scrollbar's
         lines.set_lines([row.line for row in self._rows], cursor=1 if is_new else None)
 
-    def _made(self, view: CardPage, width: int) -> list[Row]:
+    def _made(self, view: CardPage, width: int, height: int) -> list[Row]:
         if self.glass.predicting:
             return hidden_rows()
-        return handling_rows(view, self.stage, width) if self.tab == HANDLING else card_rows(view, width)
+        return handling_rows(view, self.stage, width) if self.tab == HANDLING else card_rows(view, width, height)
 
     def on_resize(self, event: events.Resize) -> None:
         """Lines are broken elsewhere."""

@@ -35,11 +35,12 @@ class Row(NamedTuple):
     place: Place | None = None
 
 
-def card_rows(page: CardPage, width: int) -> list[Row]:
-    """The card, or what there is to say without one."""
-    if page.card is not None:
-        return list(_card(page.card, width))
-    return list(_without_card(page, width))
+def card_rows(page: CardPage, width: int, height: int = 1000) -> list[Row]:
+    """The card, or what there is to say without one; where it would not fit, it is told in fewer words."""
+    if page.card is None:
+        return list(_without_card(page, width))
+    rows = list(_card(page.card, width))
+    return rows if len(rows) <= height else list(_card(page.card, width, is_brief=True))
 
 
 def handling_rows(page: CardPage, stage: int, width: int) -> list[Row]:
@@ -57,9 +58,9 @@ def hidden_rows() -> list[Row]:
 # --- the card
 
 
-def _card(card: CardView, width: int) -> Iterator[Row]:
+def _card(card: CardView, width: int, *, is_brief: bool = False) -> Iterator[Row]:
     yield from _head(card, width)
-    yield from _section("why", _why(card.why, width - GUTTER))
+    yield from _section("why", _why(card.why, width - GUTTER, is_brief=is_brief))
     yield from _section("handled", (Row(line) for line in _called(card.called, width - GUTTER)))
     yield from _section("changed", _changes(card, width - GUTTER))
     yield from _section("then", _then(card, width - GUTTER))
@@ -92,10 +93,10 @@ def _code(code: CodeAt, width: int) -> Content:
     return _spread(left, Content.styled(code.symbol, "$text-secondary"), width)
 
 
-def _why(why: Why, width: int) -> Iterator[Row]:
+def _why(why: Why, width: int, *, is_brief: bool) -> Iterator[Row]:
     for line in wrap(why.rule, width):
         yield Row(Content(line))
-    for line in wrap(why.purpose, width):
+    for line in wrap(why.purpose if not is_brief else "", width):
         yield Row(Content.styled(line, MUTED))
     step = f", step {why.step}" if why.step else ""
     for line in wrap(f"§ {why.section}{step}", width):
