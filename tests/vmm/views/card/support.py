@@ -12,7 +12,28 @@ from hartvisor.core.vmm.views.card import CardView, view_card
 from hartvisor.core.vmm.vm import Vm
 from hartvisor.guest import image
 
+from ...support import COUNTING_HANDLER, guest
+
 TECHNIQUES = ("deprivileged", "shadow", "two-stage")
+
+FAULTS = """
+    la t0, handler
+    csrw stvec, t0
+    li a0, 0x50000000
+    lw a1, 0(a0)
+    sw a1, 0(a0)
+    la a2, cell + 1
+    lr.w a3, (a2)
+    amoadd.w a3, a3, (a2)
+    li t0, 0x8000000000050000
+    csrw satp, t0
+    nop
+    j .
+    .align 3
+cell:
+    .dword 0
+"""
+"""What no shipped guest does: an access to where nothing is, misaligned atomics, tables outside RAM."""
 
 
 def do(move: Moves) -> Halt | None:
@@ -29,7 +50,8 @@ def inspect(name: str, technique: str, steps: int, **options: object) -> Inspect
     """A shipped guest after so many steps."""
     append = "workload=1" if name.startswith("kernel") else ""
     settings = {"memory": 32 << 20, "append": append} | options
-    vm = Vm(VmConfig(technique=technique, **settings), load_image(image(name)))  # type: ignore[arg-type]
+    loaded = guest(FAULTS + COUNTING_HANDLER) if name == "faults" else load_image(image(name))
+    vm = Vm(VmConfig(technique=technique, **settings), loaded)  # type: ignore[arg-type]
     inspector = Inspector(name, vm)
     do(moves.goto(inspector, steps))
     return inspector

@@ -11,7 +11,7 @@ import pytest
 from hartvisor.core.isa.registers import ABI
 from hartvisor.core.vmm.digest import digest
 from hartvisor.core.vmm.exit_log import LoggedExit
-from hartvisor.core.vmm.exits import ExitReason
+from hartvisor.core.vmm.exits import ExitReason, label
 from hartvisor.core.vmm.inspector import Inspection, Inspector, exit_moves
 from hartvisor.core.vmm.views.card import view_card
 from hartvisor.core.vmm.views.card.changes import Kind
@@ -22,7 +22,7 @@ from .support import TECHNIQUES, card_of, do, known
 
 GUESTS = {"kernel": 1_500_000, "exits": 300_000, "csr-tour": 300_000, "illegal": 300_000, "sum-mxr": 300_000,
           "bare-paging": 300_000, "user-mode": 300_000, "mmio": 300_000, "ticks": 300_000, "float": 300_000,
-          "churn": 60_000, "badvec": 50_000, "jumpnowhere": 50_000}
+          "churn": 60_000, "badvec": 50_000, "jumpnowhere": 50_000, "faults": 1_000}
 """Guest to steps."""
 
 EACH = 3
@@ -38,6 +38,30 @@ def kinds(inspector: Inspector) -> list[int]:
         is_instruction = logged.reason in (ExitReason.CSR, ExitReason.SATP)
         found[logged.reason, logged.mode, logged.insn if is_instruction else 0].append(number)
     return [number for each in found.values() for number in islice(each, 0, None, max(1, len(each) // EACH))]
+
+
+OWN = ("instruction-access-fault", "illegal-instruction")
+PAGE_FAULTS = ("instruction-page-fault", "load-page-fault", "store-page-fault")
+POSSIBLE = {
+    "deprivileged": ("sbi", "csr", "satp", "sret", "sfence", "wfi", "shadow-fill", "pt-write", "mmio-load",
+                     "mmio-store", "timer", "breakpoint", "ecall-from-u", "load-access-fault", "store-access-fault",
+                     "load-address-misaligned", "store-address-misaligned", *OWN, *PAGE_FAULTS),
+    "shadow": ("sbi", "csr", "satp", "sfence", "wfi", "shadow-fill", "pt-write", "mmio-load", "mmio-store", "timer",
+               "load-access-fault", "store-access-fault", *OWN, *PAGE_FAULTS),
+    "two-stage": ("sbi", "csr", "wfi", "gstage-fill", "mmio-load", "mmio-store", "timer", "load-access-fault",
+                  "store-access-fault", *OWN)}
+"""The reasons that there can be under each technique."""
+
+
+@pytest.mark.parametrize("technique", TECHNIQUES)
+def test_the_guests_exit_for_every_reason_there_is(technique: str) -> None:
+    """So that the tests below speak of all of them."""
+    seen = set()
+    for name, steps in GUESTS.items():
+        log = known(name, technique, steps).log
+        assert log is not None
+        seen |= {label(reason) for reason, count in enumerate(log.count(0, len(log))) if count}
+    assert {reason.removeprefix("reflected ") for reason in seen} == set(POSSIBLE[technique])
 
 
 def exits_by_step(inspector: Inspector) -> dict[int, list[LoggedExit]]:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from hartvisor.core.devices.virtio.block import VirtioBlock
 from hartvisor.core.devices.virtio.storage import HostFile, RawDisk
 from hartvisor.core.hart import Exit
 from hartvisor.core.isa import causes
 from hartvisor.core.isa.decoder import Decoded
 from hartvisor.core.vmm.config import VmConfig
+from hartvisor.core.vmm.exit_log import FILLS
 from hartvisor.core.vmm.exits import HANDLED, REFLECT, ExitReason
 from hartvisor.core.vmm.guest_isa import GUEST_ISA
 from hartvisor.core.vmm.inspector import Inspection, Inspector, exit_moves, moves
@@ -20,7 +23,7 @@ from hartvisor.core.vmm.vm import Vm
 
 from ...support import MEMORY, guest, start
 from ...test_smp import CONTEND
-from .support import card_of, do, inspect
+from .support import TECHNIQUES, card_of, do, inspect
 
 TWO_EXITS = """
     csrw sscratch, a0
@@ -152,3 +155,24 @@ def test_console_and_devices_are_among_the_changes() -> None:
             if inspector.log.reason_of(number) in (ExitReason.SBI, ExitReason.MMIO_LOAD, ExitReason.MMIO_STORE):
                 kinds |= {change.kind for change in card_of(inspector, number).difference.changes}
     assert {Kind.CONSOLE, Kind.DEVICE, Kind.STATE, Kind.REGISTER} <= kinds
+
+
+@pytest.mark.parametrize("technique", TECHNIQUES)
+def test_the_entry_that_a_fill_writes_is_the_one_in_the_table(technique: str) -> None:
+    """At the moment when it has just been written; and it leads to the frame that the exit allocated, if it did."""
+    inspector = inspect("kernel", technique, 0)
+    fills = 0
+    for _ in range(150):
+        do(exit_moves.next_exit(inspector, FILLS))
+        card = view_card(Inspection([inspector])).card
+        assert card is not None
+        leaf = next(change for change in card.difference.changes if change.name.endswith("leaf"))
+        assert leaf.note.startswith("at HPA 0x"), leaf
+        assert "another" not in leaf.note, (card.logged.text, leaf)
+        frame = [change for change in card.difference.changes if change.kind is Kind.FRAME]
+        assert len(frame) == card.logged.frames
+        assert all(leaf.after.endswith(f"to {change.after}") for change in frame)
+        fills += len(frame)
+        if inspector.step > 300_000:
+            break
+    assert fills > 10
