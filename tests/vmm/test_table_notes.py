@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import pytest
 
-from hartvisor.core.hart import NOTE_FENCE
+from hartvisor.core.hart import MARK_TABLE, NOTE_FENCE, NOTE_FRAME
 from hartvisor.core.isa.decoder import decode
+from hartvisor.core.machine.memory_map import RAM_BASE
 from hartvisor.core.vmm.compare import COMPARED
 from hartvisor.core.vmm.csr_file import SATP
+from hartvisor.core.vmm.digest import digest
 from hartvisor.core.vmm.inspector import Inspector
 from hartvisor.core.vmm.inspector.back import reverse_step
 from hartvisor.core.vmm.inspector.moves import goto, step
-from hartvisor.core.vmm.table_notes import Stale, TableNotes, stale_entry, stale_root
+from hartvisor.core.vmm.table_notes import EVERY, Stale, TableNotes, stale_entry, stale_root
 from hartvisor.core.vmm.vm import Vm
 
-from .support import start
+from .support import make_call, start
 from .test_guest_paging import HANDLER, ROOT, tables
 
 MODE = 8
@@ -222,3 +224,71 @@ def test_one_who_takes_the_vm_elsewhere_by_himself_begins_anew() -> None:
     vm.restore(saved)
     vm.run(1)
     assert (notes.history(vm.vcpus[0], []), notes.since) == (((), True), 0)
+
+
+@pytest.mark.parametrize("technique", COMPARED)
+def test_a_fence_asked_of_the_sbi_is_the_other_harts(technique: str) -> None:
+    vm = start("j .", technique, vcpus=2)
+    notes = TableNotes(vm)
+    with notes.taking():
+        assert make_call(vm, 0x52464E43, 1, 0b10, 0, 0, 0) == (0, 0)             # sfence.vma
+        assert make_call(vm, 0x52464E43, 2, 0b10, 0, 0, 0, 7) == (0, 0)          # sfence.vma with an ASID
+    first, second = (notes.history(vcpu, []) for vcpu in vm.vcpus)
+    assert first.notes == ()
+    vm.run(1)
+    second = notes.history(vm.vcpus[1], [])
+    assert [(note.kind, note.before) for note in second.notes] == [(NOTE_FENCE, 7), (NOTE_FENCE, EVERY)]
+    assert notes.history(vm.vcpus[0], []).notes == ()
+
+
+def test_a_frame_that_becomes_something_else_has_no_past() -> None:
+    """What lay in it before is not what an entry in it was."""
+    vm = start("j .", "two-stage")
+    notes = TableNotes(vm)
+    old, new = 0x8031_0000, 0x8032_0000
+    vm.ram.write(old, bytes(range(256)) * 16)
+    hpa = vm.ram.hpa(old)
+    with notes.taking():
+        vm.ram.memory.note_table(hpa)
+        vm.take_pages([old])
+        vm.ram.write(new, b"\1")
+    assert vm.ram.hpa(new) == hpa
+    vm.run(1)
+    history = notes.history(vm.vcpus[0], [hpa])
+    assert any(note.kind == NOTE_FRAME for note in history.notes)
+    assert stale_entry(history, hpa, 1, 0, 8 << 60, 12, False) is None
+
+
+def test_a_page_that_is_no_table_any_more_is_let_alone() -> None:
+    """A thousand stores without a walk: then stores to it are quick again."""
+    code = tables(MODE, {0: OLD}) + f"""
+        li s0, {PAGE:#x}
+        ld a0, 0(s0)
+        li s1, {LEAVES + 0x800:#x}
+        li t0, 1200
+    again:
+        sd t0, 0(s1)
+        addi t0, t0, -1
+        bnez t0, again
+        j .
+    """ + HANDLER
+    inspector = inspected("bare", code)
+    drive(goto(inspector, 5000))
+    hpa = inspector.vm.ram.hpa(LEAVES + 0x800)
+    found, _ = inspector.vm.ram.memory.notes(0, 1 << 62, [hpa], 5000)
+    assert 1000 < len(found) < 1100
+    assert not inspector.vm.ram.memory.frame_marks()[0][hpa - RAM_BASE >> 12] & MARK_TABLE
+
+
+@pytest.mark.parametrize("technique", COMPARED)
+def test_notes_cost_no_difference(technique: str) -> None:
+    """The guest, and what is counted of it, are as they are without."""
+    results = []
+    for is_noted in (False, True):
+        vm = start(GUEST, technique)
+        if is_noted:
+            TableNotes(vm)
+        vm.run(10)
+        vm.run(300)
+        results.append((digest(vm), vm.exits))
+    assert results[0] == results[1]

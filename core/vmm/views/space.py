@@ -3,7 +3,7 @@ is, and whose the machine's frames are."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntEnum
 from operator import itemgetter
@@ -37,6 +37,9 @@ class PageState(IntEnum):
     SWAPPED = 6         # in the swap file
     BALLOONED = 7       # lent to the host
 
+
+SPARSE: Final = 6
+"""Pages without a frame, for each with one, from which it is quicker to look at those that have one alone."""
 
 DIRTY: Final = 0x80
 """Set in a page's byte: it was stored to since the last checkpoint or snapshot."""
@@ -111,12 +114,12 @@ class SpaceView:
     is_own: bool
 
 
-def view_space(inspection: Inspection) -> SpaceView:
-    """All of it."""
+def view_space(inspection: Inspection, has_pages: bool = True) -> SpaceView:
+    """All of it; or without the pages, which are most of the work."""
     inspector = inspection.inspector
     vm = inspector.vm
     space = address_space(inspector)
-    pages = _grid_of(inspector).pages(space)
+    pages = _grid_of(inspector).pages(space) if has_pages else b""
     counts = [0] * len(PageState)
     for state in PageState:
         counts[state] = pages.count(state) + pages.count(state | DIRTY)
@@ -185,7 +188,7 @@ class Grid:
     def __init__(self, inspector: Inspector) -> None:
         self._inspector = inspector
         self._version = -1
-        self._pick: Callable[[Sequence[int]], Sequence[int]] = tuple
+        self._pick: Callable[[bytes], bytearray] = bytearray
         self._flags = bytes(_state_of(flags) for flags in range(256))
         view, since = 1 << DirtyLog.VIEW, 1 << DirtyLog.SNAPSHOT
         self._dirty = bytes((1 if logs & view else 0) | (DIRTY if logs & since else 0) for logs in range(256))
@@ -202,12 +205,8 @@ class Grid:
         by_frame = joined.to_bytes(len(flags), "little").translate(self._both) + bytes([PageState.ABSENT])
         if self._version != ram.version:
             self._version = ram.version
-            first, absent = ram.base >> PAGE_SHIFT, len(flags)
-            indices = [absent] * (ram.size >> PAGE_SHIFT)
-            for gfn, hpa in ram.mapped().items():
-                indices[gfn - first] = hpa - memory.base >> PAGE_SHIFT
-            self._pick = itemgetter(*indices)
-        pages = bytearray(self._pick(by_frame))
+            self._pick = self._picker(len(flags))
+        pages = self._pick(by_frame)
         self._lay(pages, PageState.TABLE, self._tables(space))
         self._lay(pages, PageState.SHARED, ram.shared_pages())
         self._lay(pages, PageState.SWAPPED, ram.swapped_pages())
@@ -215,6 +214,30 @@ class Grid:
             if isinstance(slot.device, VirtioBalloon):
                 self._lay(pages, PageState.BALLOONED, {gpa >> PAGE_SHIFT for gpa in slot.device.pages})
         return bytes(pages)
+
+    def _picker(self, n_frames: int) -> Callable[[bytes], bytearray]:
+        """What puts the bytes of frames in the order of pages."""
+        vm = self._inspector.vm
+        ram, base = vm.ram, vm.ram.memory.base
+        n_pages, first = ram.size >> PAGE_SHIFT, ram.base >> PAGE_SHIFT
+        if not vm.vcpus[0].technique.owns_frames:
+            start = ram.base - base >> PAGE_SHIFT
+            return lambda by_frame: bytearray(by_frame[start:start + n_pages])
+        mapped = [(gfn - first, hpa - base >> PAGE_SHIFT) for gfn, hpa in ram.mapped().items()]
+        if len(mapped) * SPARSE < n_pages:
+
+            def few(by_frame: bytes) -> bytearray:
+                pages = bytearray(n_pages)
+                for page, frame in mapped:
+                    pages[page] = by_frame[frame]
+                return pages
+
+            return few
+        indices = [n_frames] * n_pages
+        for page, frame in mapped:
+            indices[page] = frame
+        pick = itemgetter(*indices)
+        return lambda by_frame: bytearray(pick(by_frame))
 
     def _tables(self, space: AddressSpace) -> set[int]:
         """The gfns of the present tables, and of all that the shadow pager mirrors."""

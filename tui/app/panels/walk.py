@@ -87,7 +87,7 @@ capital if it was stored to since the last checkpoint.
         """By tab."""
         if self.tab == WALK:
             return partial(view_walk, follow=self._follow, address=self._address, access=self._access)
-        return view_space
+        return partial(view_space, has_pages=self.tab == PAGES)
 
     def show(self, view: Any) -> None:
         """Paint it."""
