@@ -84,17 +84,17 @@ def _mirror(view: WalkView, entry: PteView, width: int) -> list[Content]:
     shadow = view.shadow
     assert shadow is not None
     mirror = shadow.mirrors[shadow.stage.entries.index(entry)]
-    what = (f"mirrors the guest's table at gpa {mirror.table:x}" if mirror.table is not None else
-            "one of the 4 KiB leaves of a guest superpage" if view.guest.format is not None else
-            "satp is Bare: the leaves are all of memory")
+    what = (f"its table mirrors the guest's at gpa {mirror.table:x}" if mirror.table is not None else
+            "its table is of 4 KiB leaves that make up a guest superpage" if view.guest.format is not None else
+            "its table maps guest memory as it is, since satp is Bare")
     says = {
-        Agreement.AGREES: "and agrees with it, through the frame map",
-        Agreement.ABSENT: "not filled: the first access exits",
-        Agreement.GUARDED: "but for W: a guest table lies in that page, and stores to it must exit",
-        Agreement.SHARED: "but for W: the frame backs another guest too, and is copied at the first store",
-        Agreement.DISAGREES: "and disagrees: the guest's tables are others by now",
+        Agreement.AGREES: "the entry agrees with the guest's, through the frame map",
+        Agreement.ABSENT: "the entry is not filled: the first access exits",
+        Agreement.GUARDED: "the entry agrees but for W: a guest table lies in that page, and stores to it must exit",
+        Agreement.SHARED: "the entry agrees but for W: the frame backs another guest too, and is copied when stored to",
+        Agreement.DISAGREES: "the entry disagrees: the guest's tables are others by now",
     }[mirror.agreement]
-    lines = wrapped(f"{what}; {says}", width, first="  ",
+    lines = wrapped(f"{what}. {says[0].upper()}{says[1:]}", width, first="  ",
                     style="$text-error" if mirror.agreement is Agreement.DISAGREES else "$text-secondary")
     others = [role for role in shadow.roles if not role.is_present]
     if others:
