@@ -23,6 +23,7 @@ from .screens.tour import TourScreen
 if TYPE_CHECKING:
     from textual.app import App
 
+    from .attached.engine import AttachedEngine
     from .engine import Engine
     from .screens.main import MainScreen
 
@@ -45,7 +46,7 @@ MOVES: Final[dict[str, Callable[[Inspector], Moves]]] = {
 class Actions(Base):
     """Mixed into the app."""
 
-    engine: Engine
+    engine: Engine | AttachedEngine
     main: MainScreen
 
     @property
@@ -73,7 +74,7 @@ class Actions(Base):
 
     def action_next_vm(self, by: int) -> None:
         """Look at another VM."""
-        self.engine.do(lambda inspection: inspection.select(inspection.current + by))
+        self.engine.turn(by)
 
     def action_micro_step(self) -> None:
         """The next stage of an exit's handling, on the card."""
@@ -136,8 +137,7 @@ class Actions(Base):
         """Open the prompt."""
         words: list[str] = []
         if purpose == "goto":
-            image = self.engine.inspection.inspector.image
-            words = sorted(image.symbols) if image is not None else []
+            words = self.engine.words()
         elif purpose == "command":
             words = [command.usage for command in COMMANDS]
         self.main.ask(purpose, words)

@@ -14,8 +14,10 @@ from textual.reactive import reactive
 from textual.screen import Screen
 
 from ...core.errors import HartvisorError
+from ...core.vmm.control.client import ControlClient
 from ...core.vmm.inspector import Inspection
 from .actions import Actions
+from .attached.engine import AttachedEngine
 from .commands import COMMANDS, run_command
 from .engine import Engine
 from .messages import Frame, Rested, Told
@@ -26,7 +28,8 @@ from .screens.prompt import Prompt
 class HartvisorApp(Actions, App[None]):
     """The glass hypervisor.
 
-    engine: runs the guests, and looks at them. predicting: what comes next is hidden until the user has guessed.
+    vms: the VMs to run, or a connection to the hypervisor that runs them. engine: runs them, or has them run, and looks
+    at them. predicting: what comes next is hidden until the user has guessed.
     keymap: the user's keys, by the ids in keys.py. has_tour: whether to begin with the guided tour. lab_folder: where
     a lab may be that the user works on.
     """
@@ -44,12 +47,13 @@ class HartvisorApp(Actions, App[None]):
 
     predicting: reactive[bool] = reactive(False)
 
-    def __init__(self, inspection: Inspection, *, keymap: Mapping[str, str] | None = None,
+    def __init__(self, vms: Inspection | ControlClient, *, keymap: Mapping[str, str] | None = None,
                  has_tour: bool = False, lab_folder: Path = Path()) -> None:
         super().__init__()
         self.lab_folder = lab_folder
-        self.inspection = inspection
-        self.engine = Engine(inspection, self.post_message)
+        self.engine: Engine | AttachedEngine = (
+            Engine(vms, self.post_message) if isinstance(vms, Inspection) else
+            AttachedEngine(vms, self.post_message))
         self.main = MainScreen()
         self._keys = dict(keymap or {})
         self._has_tour = has_tour
@@ -63,6 +67,12 @@ class HartvisorApp(Actions, App[None]):
             variables["text-disabled"] = background.blend(foreground, 0.38).hex6
         return variables
 
+    @property
+    def inspection(self) -> Inspection:
+        """The VMs, which are the engine's thread's; for tests. Only where they run here."""
+        assert isinstance(self.engine, Engine)
+        return self.engine.inspection
+
     def on_mount(self) -> None:
         """Begin."""
         self.set_keymap(self._keys)
@@ -74,7 +84,6 @@ class HartvisorApp(Actions, App[None]):
     def on_unmount(self) -> None:
         """The guests end with the screen."""
         self.engine.stop()
-        self.inspection.close()
 
     # --- what the engine says
 
@@ -93,7 +102,7 @@ class HartvisorApp(Actions, App[None]):
     def rested(self, event: Rested) -> None:
         """A VM stands: say so where it is for a reason that the user has not asked for."""
         if event.halt is not None and event.halt.reason in ("ENDED", "GUEST_FAULT", "END", "PARTED", "REFUSED"):
-            name = self.inspection.inspectors[event.index].name
+            name = self.engine.name_of(event.index)
             is_bad = event.halt.reason in ("GUEST_FAULT", "PARTED")
             self.notify(f"{name}: {event.halt.detail}", severity="error" if is_bad else "information", markup=False,
                         timeout=10)

@@ -77,6 +77,24 @@ class Engine:
         self._has_news.set()
         if self._thread.ident is not None:
             self._thread.join()
+        self.inspection.close()
+
+    def name_of(self, index: int) -> str:
+        """A VM's name."""
+        return self.inspection.inspectors[index].name
+
+    def words(self) -> list[str]:
+        """The symbols of the VM looked at, to be suggested."""
+        image = self.inspection.inspector.image
+        return sorted(image.symbols) if image is not None else []
+
+    def select(self, index: int) -> None:
+        """Look at another VM."""
+        self.do(lambda inspection: inspection.select(index))
+
+    def turn(self, by: int) -> None:
+        """Look at the next VM, or the one before."""
+        self.do(lambda inspection: inspection.select(inspection.current + by))
 
     def do(self, action: Action) -> None:
         """Have something done. Errors of the user's come back as Told."""

@@ -6,13 +6,18 @@ import asyncio
 import os
 import shlex
 import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from ...core.errors import OptionError
+from ...core.errors import HartvisorError, OptionError
 from ...core.machine.symbols import read_symbols_file
+from ...core.vmm.control.client import ControlClient
+from ...core.vmm.inspector import Inspection
+from ...core.vmm.recipe import OUTSIDE, note_cards
 from ..devices import DriveOption, NetdevOption, open_devices
 from ..observing import SymbolsOption
 from ..parameters import (
@@ -29,7 +34,11 @@ from ..parameters import (
     TlbOption,
     store_path,
 )
+from ..plan.sockets import socket_folder
+from ..plan.spec import read_plan
 from ..small_devices import DeviceOption
+from .control import SocketOption, connect
+from .up import start_detached
 
 DEMO = "kernel"
 LOOPBACK = "127.0.0.1"
@@ -39,7 +48,8 @@ PICTURE_SIZE = "120x40"
 def tui(
     names: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[IMAGE...|RECORDING|SNAPSHOT]", help="What to look at; several are several VMs.")
+        typer.Argument(metavar="[IMAGE...|RECORDING|SNAPSHOT|FILE.toml]",
+                       help="What to look at; several are several VMs. A plan's VMs are brought up for it.")
     ] = None,
     technique: Annotated[
         list[TechniqueName] | None,
@@ -61,6 +71,13 @@ def tui(
     keys: Annotated[
         Path | None, typer.Option("--keys", metavar="FILE", help="Your keys: a TOML file of id = \"key\".")
     ] = None,
+    attach: Annotated[
+        bool, typer.Option("--attach", help="Look at the VMs of a running hypervisor: see --name, --socket.")
+    ] = False,
+    name: Annotated[
+        str | None, typer.Option("--name", metavar="NAME", help="With --attach: which one, where several run.")
+    ] = None,
+    socket: SocketOption = None,
     lab: Annotated[
         Path, typer.Option("--lab", metavar="FOLDER", help="The lab's folder whose checks the lab panel runs.")
     ] = Path(),
@@ -101,14 +118,26 @@ def tui(
     cells = parse_size(size, "--size")
     is_picture = script is not None or screenshot is not None
     keymap = read_keymap(keys)
+    plans = [each for each in names or () if each.endswith(".toml")]
+    if (plans and len(names or ()) > 1) or (attach and names):
+        raise OptionError("a plan, or a hypervisor that runs, is looked at alone: leave the other names out")
     wish = Wish(
         names=tuple(names or (DEMO,)), techniques=tuple(each.value for each in technique or ()), memory=memory,
         append=append, smp=smp, initrd=tuple(initrd or ()), policy=shadow_policy.value, tlb=tlb.value, isa=isa,
         store=store_path(store), symbols=read_symbols_file(symbols) if symbols is not None else None)
-    with open_devices(drive, netdev, None, device) as devices:
-        inspection = open_all(wish, devices)
-        has_tour = tour if tour is not None else not (is_picture or has_seen_tour())
-        app = HartvisorApp(inspection, keymap=keymap, has_tour=has_tour, lab_folder=lab)
+    with ExitStack() as opened:
+        vms: Inspection | ControlClient
+        if attach or plans:
+            is_ours = bool(plans)
+            vms = opened.enter_context(plan_brought_up(Path(plans[0]))) if is_ours else connect(name, socket)
+        else:
+            devices = opened.enter_context(open_devices(drive, netdev, None, device))
+            if any(card.peer == OUTSIDE for card in note_cards(devices)):
+                raise OptionError("--netdev: a guest under glass, which goes back and forth, has no peers outside; use "
+                                  "echo, or `hartvisor up`")
+            vms = open_all(wish, devices)
+        has_tour = tour if tour is not None else not (is_picture or attach or plans or has_seen_tour())
+        app = HartvisorApp(vms, keymap=keymap, has_tour=has_tour, lab_folder=lab)
         if theme is not None:
             if theme not in app.available_themes:
                 raise OptionError(f"--theme {theme}: there are {', '.join(sorted(app.available_themes))}")
@@ -124,6 +153,20 @@ def tui(
         app.run()
     if app.return_code:
         raise typer.Exit(app.return_code)
+
+
+@contextmanager
+def plan_brought_up(plan: Path) -> Iterator[ControlClient]:
+    """A connection to a hypervisor of our own, with the plan's VMs; both end with it. Raises OptionError."""
+    read_plan(plan)     # its mistakes are told before anything is started
+    path = socket_folder() / f"{plan.stem}-{os.getpid()}.sock"
+    start_detached(plan, plan.stem, path, is_parallel=False, is_quiet=True)
+    client = ControlClient(path)
+    try:
+        yield client
+    finally:
+        with suppress(HartvisorError), ControlClient(path) as last:
+            last.ask("quit")
 
 
 def _own_arguments() -> str:

@@ -24,6 +24,7 @@ from ...core.vmm.control.commands import Commands
 from ...core.vmm.control.server import ControlServer, SocketTaken
 from ...core.vmm.hypervisor.runner import OneThread, Threads
 from ...core.vmm.hypervisor.tenant import TenantState
+from ..app.attached.server import GlassServer
 from ..options import check_writable, parse_number, write_json
 from ..parameters import BudgetOption, JsonOption
 from ..plan.build import Assembly
@@ -89,14 +90,15 @@ def up(
         return
     assembly = Assembly(plan, Threads() if parallel else OneThread(), _complain)
     commands = Commands(assembly.hypervisor, assembly.consoles, assembly.lans.networks, assembly.recipe)
-    server = listen(commands, chosen, path, is_fixed=wait or name is not None or socket is not None)
+    glass = GlassServer(assembly.hypervisor)
+    server = listen(commands, glass, chosen, path, is_fixed=wait or name is not None or socket is not None)
     shown = sys.stderr if json == "-" else sys.stdout
     lines = [] if quiet else [Lines(name, shown.write) for name in assembly.consoles]
     for line in lines:
         assembly.consoles[line.name].listener = line.write
     signal.signal(signal.SIGTERM, lambda *_: commands.quit())
     try:
-        Session(assembly, server, commands, lines, wait).run(limit)
+        Session(assembly, server, commands, lines, wait, glass.tick).run(limit)
         result = assembly.result()
     finally:
         server.close()
@@ -112,14 +114,15 @@ def up(
         raise typer.Exit(1)
 
 
-def listen(commands: Commands, name: str, path: Path, is_fixed: bool) -> ControlServer:
+def listen(commands: Commands, glass: GlassServer, name: str, path: Path, is_fixed: bool) -> ControlServer:
     """The control socket at `path`; a run that nobody named, and that ends by itself, may have another beside it, and
     gets a number. Raises ConfigError."""
     for number in range(1, MOST_ALIKE + 1):
         chosen = name if number == 1 else f"{name}-{number}"
         about = {"version": version("hartvisor"), "name": chosen, "pid": os.getpid()}
         try:
-            return ControlServer(path.with_stem(chosen) if number > 1 else path, commands.handlers,
+            return ControlServer(path.with_stem(chosen) if number > 1 else path,
+                                 {**commands.handlers, **glass.handlers},
                                  {"hartvisor": about}, commands.page)
         except SocketTaken:
             if is_fixed or number == MOST_ALIKE:
@@ -127,7 +130,7 @@ def listen(commands: Commands, name: str, path: Path, is_fixed: bool) -> Control
     raise AssertionError("unreachable")
 
 
-def start_detached(file: Path, name: str, path: Path, is_parallel: bool) -> None:
+def start_detached(file: Path, name: str, path: Path, is_parallel: bool, is_quiet: bool = False) -> None:
     """Start this command again, in a session of its own; return when it answers. Raises OptionError for what it says
     instead."""
     command = [sys.executable, "-m", __package__.rpartition(".")[0] + ".cli", "up", str(file), "--wait", "--quiet",
@@ -138,6 +141,8 @@ def start_detached(file: Path, name: str, path: Path, is_parallel: bool) -> None
         while child.poll() is None:
             with suppress(ConfigError), ControlClient(path) as client:
                 if client.about.get("pid") == child.pid:
+                    if is_quiet:
+                        return
                     print(f"{name}: {len(client.ask('query-vms'))} VMs; `hartvisor ps` lists them, `hartvisor down` "
                           "ends them")
                     return
@@ -149,10 +154,11 @@ def start_detached(file: Path, name: str, path: Path, is_parallel: bool) -> None
 
 class Session:
     """A hypervisor's run in the foreground: its rounds, and between them its clients. stays: until a client ends it;
-    then the guests' sleep takes as long as they believe, so that the host has rest."""
+    then the guests' sleep takes as long as they believe, so that the host has rest. tick: called between rounds."""
 
     def __init__(self, assembly: Assembly, server: ControlServer, commands: Commands, lines: list[Lines],
-                 stays: bool) -> None:
+                 stays: bool, tick: Callable[[], None]) -> None:
+        self._tick = tick
         self._hypervisor = assembly.hypervisor
         self._server = server
         self._commands = commands
@@ -164,6 +170,7 @@ class Session:
         hypervisor = self._hypervisor
         end = limit if limit is not None else FOREVER
         while hypervisor.clock < end and not self._commands.wants_quit:
+            self._tick()
             idle = hypervisor.idle
             is_alive = hypervisor.run_round(min(end, hypervisor.clock + SLICE))
             for line in self._lines:

@@ -54,7 +54,8 @@ class Inspector:
 
     name: what the user calls it. symbols: of its code, where they are not the image's. programs: ELF files that may run
     on it. sources: folders in which source files may lie. limit: the step at which a recording of it ends. recipe: what
-    it is made of, where that can be written down. snapshots: its named snapshots, None where it cannot be taken back.
+    it is made of, where that can be written down. has_past: it can be taken back in time, as far as its devices can.
+    snapshots: its named snapshots, None where it cannot be taken back.
     vcpu_index: which vCPU is looked at. exit: the number, in `log`, of the exit that it stands at, if a move led there:
     the guest is then before the instruction that trapped. halt: why the last run ended. is_running: in the midst of a
     move. moves, edits: how many moves were made, how often another future was begun. before: the registers as they were
@@ -62,7 +63,8 @@ class Inspector:
     """
 
     def __init__(self, name: str, vm: Vm, *, symbols: Symbols | None = None, programs: Sequence[Path] = (),
-                 sources: Sequence[Path] = (), limit: int | None = None, recipe: Recipe | None = None) -> None:
+                 sources: Sequence[Path] = (), limit: int | None = None, recipe: Recipe | None = None,
+                 has_past: bool = True) -> None:
         self.name = name
         self.recipe = recipe
         self.vm = vm
@@ -72,8 +74,9 @@ class Inspector:
         self.sources = tuple(sources)
         self.limit = limit
         self.output = Output(lambda: vm.steps)
-        vm.console.output = self.output.write
-        self.timeline = past_of(vm)
+        self._heard = vm.console.output
+        vm.console.output = self._hear
+        self.timeline = past_of(vm) if has_past else None
         self.target = VmTarget(vm, self.timeline)
         self.log = ExitLog(vm) if self.technique != "bare" else None
         self.table_notes = TableNotes(vm)
@@ -96,8 +99,15 @@ class Inspector:
         self._watchpoints: tuple[Watchpoint, ...] = ()
         self._slice = FIRST_SLICE
 
+    def _hear(self, data: bytes) -> None:
+        """What the guest writes goes where it went before, too."""
+        self.output.write(data)
+        self._heard(data)
+
     def close(self) -> None:
         """Look no longer."""
+        if self.timeline is None:
+            self.vm.console.output = self._heard
         self.table_notes.close()
         self.devices.close()
         if self.log is not None:

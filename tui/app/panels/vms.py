@@ -267,7 +267,7 @@ G-stage tables are the hypervisor's.
     def _look_at(self, line: int) -> None:
         index = self._vm_at(line)
         if index >= 0:
-            self.act_quietly(lambda inspection: inspection.select(index))
+            self.glass.engine.select(index)
 
     def _vm_at(self, line: int) -> int:
         if not isinstance(self.view, VmsView):
