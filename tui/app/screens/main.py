@@ -12,6 +12,7 @@ from textual.containers import Container
 from textual.screen import Screen
 from textual.widgets import Footer, Static
 
+from ....core.vmm.views.status import view_status
 from ..engine import Collector
 from ..keys import MOVES, TOOLS, VIEWS, bindings, panel_bindings
 from ..layout import LEAST_HEIGHT, LEAST_WIDTH, arrange
@@ -162,7 +163,7 @@ class MainScreen(Screen[None]):
         """Tell the engine what the panels that are shown want to see."""
         wanted: dict[str, Collector] = {
             name: panel.collector() for name, panel in self.panels.items() if panel.is_shown}
-        wanted["status"] = self.query_one(StatusLine).collector
+        wanted["status"] = view_status
         self.glass.engine.look(wanted)
 
     @on(Panel.Stale)

@@ -7,9 +7,8 @@ from typing import Final
 from textual.content import Content
 from textual.widgets import Static
 
-from ....core.vmm.inspector import Inspection
 from ....core.vmm.views.standing import Standing
-from ....core.vmm.views.status import StatusView, view_status
+from ....core.vmm.views.status import StatusView
 
 MARKS: Final = {
     Standing.RUNNING: ("▶ running", "$success bold"),
@@ -53,10 +52,6 @@ class StatusLine(Static):
         text-wrap: nowrap; text-overflow: ellipsis;
     }
     """
-
-    def collector(self, inspection: Inspection) -> StatusView:
-        """What it shows."""
-        return view_status(inspection)
 
     def show(self, view: StatusView) -> None:
         """Paint it."""
