@@ -17,6 +17,7 @@ from hartvisor.tui.app.opening import Wish, open_all
 from hartvisor.tui.app.panels.base import Panel
 from hartvisor.tui.app.script import press, settle
 from hartvisor.tui.app.widgets.console import Console
+from hartvisor.tui.app.widgets.console import Console
 
 NARROW, MEDIUM, WIDE = (80, 24), (130, 44), (200, 60)
 SIZES = (NARROW, MEDIUM, WIDE)
@@ -50,6 +51,13 @@ class Desk:
         """Keys of ours, also where a console has the keyboard."""
         for key in keys:
             await self.press(*(("ctrl+a", key) if isinstance(self.app.focused, Console) else (key,)))
+
+    async def ui(self, *keys: str) -> None:
+        """Keys for the app: in a console, each behind ctrl+a."""
+        for key in keys:
+            if isinstance(self.app.focused, Console):
+                await press(self.app, "ctrl+a")
+            await press(self.app, key)
 
     async def type(self, text: str) -> None:
         """A line of text, and Enter."""

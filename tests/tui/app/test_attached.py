@@ -76,10 +76,10 @@ def test_every_panel_looks_at_another_process(running: Path, size: tuple[int, in
     async def test(desk: Desk) -> None:
         await until(desk, "shell 1/2")
         for panel in desk.app.main.panels.values():
-            await desk.press(panel.KEY)
+            await desk.ui(panel.KEY)
             for _ in panel.TABS:
-                await desk.press("]")
-        await desk.press("tab")
+                await desk.ui("]")
+        await desk.ui("tab")
         await until(desk, "worker 2/2")
         assert not [notice for notice in desk.notices() if "cannot be sent" in notice or "bug" in notice]
 

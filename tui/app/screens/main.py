@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from ..app import HartvisorApp
 
 
-FIRST: Final = ("lab", "code", "registers", "walk", "vms", "card")
+FIRST: Final = ("code", "registers", "walk", "vms", "devices", "card")
 """The panels that are up at the start, by rising right to a slot; the last has the keyboard."""
 
 

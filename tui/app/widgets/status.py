@@ -33,7 +33,7 @@ def status_line(view: StatusView) -> Content:
     if vm.n_vcpus > 1:
         parts.append(f" vCPU {vm.vcpu}/{vm.n_vcpus}")
     if vm.is_past:
-        parts.append((f"  ↶ {vm.behind:,} steps back", "$warning"))
+        parts.append((f"  ↶ {vm.behind:,} step{'s' if vm.behind > 1 else ''} back", "$warning"))
     if not vm.has_past:
         parts.append(("  no way back", "$text-muted"))
     if vm.standing is Standing.RUNNING:
