@@ -15,6 +15,7 @@ from hartvisor.core.vmm.digest import digest
 from hartvisor.core.vmm.exits import ExitReason
 from hartvisor.core.vmm.gdb.target import Halt
 from hartvisor.core.vmm.inspector import Inspector, Moves, back, exit_moves, moves
+from hartvisor.core.vmm.inspector.calls import instruction
 from hartvisor.core.vmm.inspector.stops import Watched, Watchpoint
 from hartvisor.core.vmm.vm import Vm
 from hartvisor.core.vmm.walker import USER
@@ -197,3 +198,22 @@ def test_finish_leads_out_of_a_system_call_to_the_program_that_made_it(technique
     do(moves.finish(inspector))
     do(moves.finish(inspector))
     assert (inspector.vcpu.hart.pc, inspector.vcpu.mode) == (call + 4, USER)
+
+
+@pytest.mark.parametrize("technique", TECHNIQUES)
+def test_what_a_step_writes_is_seen_after_it(technique: str) -> None:
+    """Not before, and not a step later: a console call's as a store's to the UART."""
+    inspector = start(technique)
+    do(moves.goto(inspector, 60_000))
+    whole = inspector.output.upto(60_000)
+    assert whole.startswith(b"tern")
+    timeline = inspector.timeline
+    assert timeline is not None
+    low, high = 0, 60_000
+    while high - low > 1:   # the step that the first line is written in
+        middle = (low + high) // 2
+        low, high = (middle, high) if not inspector.output.upto(middle) else (low, middle)
+    timeline.goto(high - 1)
+    assert inspector.output.upto(inspector.step) == b""
+    insn = instruction(inspector)
+    assert insn is not None and insn.name == "ecall"
