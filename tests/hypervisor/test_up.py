@@ -195,9 +195,9 @@ def test_a_hypervisor_in_the_background(tmp_path: Path) -> None:
     eventually("type help", "console", "a")
     assert "another hypervisor of this name runs" in hartvisor("up", path, "--detach", status=2).stderr
     hartvisor("down")
+    assert "leave --json" in hartvisor("up", path, "-d", "--budget", "5", status=2).stderr
     bad = write(tmp_path, PLAN + "shares = 0\n")
     assert ":14: " in hartvisor("up", bad, "-d", status=2).stderr
-    assert "leave --json" in hartvisor("up", path, "-d", "--budget", "5", status=2).stderr
 
 
 DISKS = """
