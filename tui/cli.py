@@ -20,6 +20,7 @@ from .commands.bench import bench
 from .commands.compare import compare
 from .commands.control import balloon, console, down, guest, metrics, pause, ps, resume, stop, top
 from .commands.disasm import disasm
+from .commands.grade_class import grade_class_command
 from .commands.images import app as images
 from .commands.lab import app as lab
 from .commands.machine import machine
@@ -70,6 +71,7 @@ app.add_typer(migrate, name="migrate")
 app.command("receive")(receive)
 app.add_typer(images, name="images")
 app.add_typer(lab, name="lab")
+app.command("grade-class")(grade_class_command)
 app.command("disasm")(disasm)
 app.command("asm")(asm)
 app.command("bench")(bench)

@@ -59,5 +59,6 @@ JUNIT: Final[tuple[str, ...]] = (
         <system-out/><system-err/></testsuite>""",
     """<testsuites><testsuite package="tests" id="0" errors="1" failures="0" hostname="host" name="T" tests="1"
         time="0" timestamp="2011-08-11T12:30:00"><properties/><testcase classname="tests.T" name="c" time="0">
-        <error type="java.lang.Error"/></testcase><system-out>text</system-out><system-err/></testsuite></testsuites>""",
+        <error type="java.lang.Error"/></testcase><system-out>text</system-out>
+        <system-err/></testsuite></testsuites>""",
 )

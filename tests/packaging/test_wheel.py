@@ -62,8 +62,10 @@ def test_sdist_holds_every_source_and_nothing_built(sdist_names: set[str]) -> No
 
 
 def test_wheel_holds_every_module_stub_and_type_marker(wheel_names: set[str]) -> None:
-    expected = {in_wheel(path) for path in OURS if path.suffix in (".py", ".pyi") or path.name == "py.typed"}
+    expected = {in_wheel(path) for path in OURS if (path.suffix in (".py", ".pyi") or path.name == "py.typed")
+                and path.parts[:2] != ("labs", "answers")}
     assert expected <= wheel_names
+    assert not any(name.startswith("hartvisor/labs/answers") for name in wheel_names), "students install this"
     assert {f"hartvisor/{folder}/py.typed" for folder in FOLDERS} <= wheel_names
 
 

@@ -1,0 +1,1 @@
+"""A whole class: submissions found, graded on a cluster, kept, and reported."""
