@@ -119,3 +119,17 @@ def test_watch_runs_again_when_a_file_is_saved(tmp_path: Path) -> None:
 
     watch(tmp_path, work, again.is_set)
     assert runs == ["1", "22"]
+
+
+def test_a_collector_gets_its_format(capsys, tmp_path) -> None:
+    """Whatever was handed in; nothing at all is a result too."""
+    (tmp_path / "nothing").mkdir()
+    out = tmp_path / "results.json"
+    assert run(capsys, "grade", 0, tmp_path / "nothing", "--format", "gradescope", "--out", out)[0] == 0
+    assert json.loads(out.read_text())["score"] == 0
+    status, told, _ = run(capsys, "grade", 0, tmp_path / "nothing")
+    (tmp_path / "result.json").write_text(told)
+    status, told, _ = run(capsys, "export", "autolab", tmp_path / "result.json")
+    assert status == 0
+    assert json.loads(told.splitlines()[-1])["scoreboard"][-1] == 0
+    assert run(capsys, "export", "fax", tmp_path / "result.json")[0] == 2

@@ -18,6 +18,7 @@ from ...labs.catalog import all_labs, answer, find_lab, starter
 from ...labs.course import write_course
 from ...labs.export import EXPORTERS
 from ...labs.judge.verdict import Status
+from ...labs.lab import FILES
 from ...labs.submission import Submission
 from ..options import check_writable, write_json
 from ..parameters import JsonOption
@@ -191,7 +192,28 @@ def export(
     """A result in the format of whoever collects it."""
     if form not in EXPORTERS:
         raise OptionError(f"no format {form}; there are {', '.join(EXPORTERS)}")
-    text = EXPORTERS[form](read_result(result))
+    _write(EXPORTERS[form](read_result(result)), out)
+
+
+@app.command()
+def grade(
+    number: NumberArgument,
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="A submission: a folder with answer.py in it.")],
+    seed: SeedOption = 0,
+    form: Annotated[str, typer.Option("--format", metavar="FORMAT", help=f"json, {', '.join(EXPORTERS)}.")] = "json",
+    out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Else standard output.")] = None,
+) -> None:
+    """Grade one submission, as a collector of submissions wants it. A bad one is no error: it gets no points."""
+    if form != "json" and form not in EXPORTERS:
+        raise OptionError(f"no format {form}; there are json, {', '.join(EXPORTERS)}")
+    lab = find_lab(number)
+    submission = Submission.read(folder) if (folder / FILES[0]).is_file() else Submission({})
+    result = run_submission(lab, submission, seed)
+    text = json_module.dumps(result.as_json(), indent=2) + "\n" if form == "json" else EXPORTERS[form](result)
+    _write(text, out)
+
+
+def _write(text: str, out: Path | None) -> None:
     if out is None:
         typer.echo(text, nl=False)
         return

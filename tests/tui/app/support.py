@@ -17,7 +17,6 @@ from hartvisor.tui.app.opening import Wish, open_all
 from hartvisor.tui.app.panels.base import Panel
 from hartvisor.tui.app.script import press, settle
 from hartvisor.tui.app.widgets.console import Console
-from hartvisor.tui.app.widgets.console import Console
 
 NARROW, MEDIUM, WIDE = (80, 24), (130, 44), (200, 60)
 SIZES = (NARROW, MEDIUM, WIDE)
