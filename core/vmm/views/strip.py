@@ -167,15 +167,16 @@ def around(log: ExitLog, number: int, rows: int, reasons: Collection[int] | None
         return list(range(first, min(first + rows, len(log))))
     before: list[int] = []
     found = log.find(number - 1, reasons, backwards=True) if number else None
-    while found is not None and len(before) < rows // 2:
+    while found is not None and len(before) < rows:
         before.append(found)
         found = log.find(found - 1, reasons, backwards=True) if found else None
     after: list[int] = []
     found = log.find(number, reasons)
-    while found is not None and len(after) < rows - len(before):
+    while found is not None and len(after) < rows:
         after.append(found)
         found = log.find(found + 1, reasons)
-    return [*reversed(before), *after]
+    n_before = min(len(before), max(rows // 2, rows - len(after)))
+    return [*reversed(before[:n_before]), *after[:rows - n_before]]
 
 
 def _row(inspector: Inspector, logged: LoggedExit) -> ExitRow:

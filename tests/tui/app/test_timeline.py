@@ -67,7 +67,10 @@ def test_the_strip_in_any_height(technique: str) -> None:
             assert hidden[0].plain[column:].strip() == "?"
             assert f"{step:,}:?" in hidden[1].plain
             assert len(exit_lines(view, width)) == len(view.rows)
-            assert len(count_lines(view, 30, None)) == len(view.counts)
+            assert len(count_lines(view, 26, None)) == len(view.counts)
+            assert all(line.cell_length <= 26 for line in count_lines(view, 26, None))
+            assert all(f" {count:,} " in line.plain for (_, count), line in
+                       zip(view.counts, count_lines(view, 26, None), strict=True))
 
 
 @pytest.mark.parametrize("theme", [DARK, LIGHT])

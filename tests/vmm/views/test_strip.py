@@ -74,6 +74,8 @@ def test_rows_around_the_position() -> None:
     found = around(log, middle, 9, {ExitReason.SFENCE})
     assert middle in found
     assert found == wanted[wanted.index(found[0]):][:9]
+    assert around(log, len(log), 9, {ExitReason.SFENCE}) == wanted[-9:]
+    assert around(log, 0, 9, {ExitReason.SFENCE}) == wanted[:9]
 
 
 def test_on_the_bare_machine_it_says_why_it_is_empty() -> None:

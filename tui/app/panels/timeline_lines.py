@@ -10,10 +10,12 @@ from textual.content import Content
 from ....core.vmm.exits import label
 from ....core.vmm.views.strip import ExitRow, Stretch, StripView
 from ..widgets.reasons import look_of
+from .card_lines import cut
 
 BARS: Final = " ▁▂▃▄▅▆▇█"
 MUTED, STRONG, HERE = "$foreground-muted", "bold", "bold $text-warning"
 NOTHING, MARK = "·", "▲"
+LEAST_BAR: Final = 4
 
 Part = tuple[str, str]
 
@@ -139,7 +141,8 @@ def count_lines(view: StripView, width: int, reasons: frozenset[int] | None) -> 
         return []
     most = view.counts[0][1]
     digits = len(f"{most:,}")
-    name = min(22, max(len(_short(reason)) for reason, _ in view.counts))
+    longest = max(len(_short(reason)) for reason, _ in view.counts)
+    name = max(8, min(longest, width - digits - 4 - LEAST_BAR))
     room = max(0, width - digits - name - 5)
     lines = []
     for reason, count in view.counts:
@@ -147,7 +150,7 @@ def count_lines(view: StripView, width: int, reasons: frozenset[int] | None) -> 
         is_wanted = reasons is None or reason in reasons
         style = look.style if is_wanted else "$foreground-disabled"
         lines.append(Content.assemble(
-            (f"{look.letter} ", f"bold {style}"), (f"{_short(reason)[:name]:<{name}} ", style),
+            (f"{look.letter} ", f"bold {style}"), (f"{cut(_short(reason), name):<{name}} ", style),
             (f"{count:>{digits},} ", STRONG if is_wanted else style), (_bar(count / most, room), style)))
     return lines
 
