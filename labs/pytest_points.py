@@ -2,9 +2,7 @@
 
     pytest -p hartvisor.labs.pytest_points --submission FOLDER --points-json result.json checks/
 
-In a test file:
-
-    from hartvisor.labs.pytest_points import points
+In a test file, with `points` imported from here:
 
     @points(5, task="extend")
     def test_minus_one(student):
