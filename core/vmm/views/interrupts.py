@@ -75,7 +75,7 @@ class VcpuRow:
 
 @dataclass(frozen=True)
 class InterruptsView:
-    """All of a VM's. sources: those that have a device, and those that were ever touched."""
+    """All of a VM's. sources: those that have a device, and others that are enabled, high, pending or claimed."""
 
     vm: str
     sources: tuple[SourceRow, ...]
@@ -102,7 +102,7 @@ def view_interrupts(inspection: Inspection) -> InterruptsView:
         SourceRow(number, names.get(number, ""), bool(levels >> number & 1), bool(pending >> number & 1),
                   bool(claimed >> number & 1), priorities[number],
                   tuple(bool(enabled >> number & 1) for enabled in contexts))
-        for number in range(1, N_SOURCES + 1) if number in names or touched >> number & 1 or priorities[number])
+        for number in range(1, N_SOURCES + 1) if number in names or touched >> number & 1)
     vcpus = tuple(_vcpu(vcpu, threshold) for vcpu, threshold in zip(vm.vcpus, thresholds, strict=True))
     return InterruptsView(inspector.name, sources, vcpus)
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from struct import Struct
 from types import ModuleType
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from ...devices.virtio import balloon, block, console, device, net, p9
 from ...devices.virtio.balloon import VirtioBalloon
@@ -75,14 +75,21 @@ class Part:
 @dataclass(frozen=True)
 class ChainView:
     """A chain of buffers. head: its descriptor. fault: what is wrong with it, "" if nothing is. about: what it asks
-    for, where that can be told. written: of one that was used, how many bytes the device says it wrote."""
+    for, where that can be told."""
 
     head: int
     parts: tuple[Part, ...]
     is_indirect: bool = False
     fault: str = ""
     about: str = ""
-    written: int | None = None
+
+
+class Used(NamedTuple):
+    """An element of a used ring. head: of the chain, whose descriptors are the driver's again. written: how many bytes
+    the device says it wrote."""
+
+    head: int
+    written: int
 
 
 @dataclass(frozen=True)
@@ -91,7 +98,7 @@ class QueueView:
 
     available, used: the indices in the rings, as driver and device last stored them. taken: the index up to which the
     device has taken chains. waiting: made available and not taken, the first of them; in_flight: taken, not used yet
-    (n_waiting, n_in_flight: how many); done: the last that were used, newest first.
+    (n_waiting, n_in_flight: how many); done: what was used last, the newest first.
     wants_interrupt: whether the driver wants to hear of the next used chain; None before the queue is ready.
     """
 
@@ -110,7 +117,7 @@ class QueueView:
     n_waiting: int = 0
     n_in_flight: int = 0
     waiting: tuple[ChainView, ...] = ()
-    done: tuple[ChainView, ...] = ()
+    done: tuple[Used, ...] = ()
     wants_interrupt: bool | None = None
 
 
@@ -215,14 +222,13 @@ def _queue(queue: Queue, index: int, name: str, slot: VirtioMmio) -> QueueView:
     shown = range(taken, taken + min(waiting, SHOWN, queue.size))
     heads = [_word(queue, queue.driver + 4 + 2 * (at % queue.size)) for at in shown]
     is_block = isinstance(slot.device, VirtioBlock)
-    last = [USED_ELEMENT.unpack(queue.ram.read(queue.device + 4 + 8 * (at % queue.size), USED_ELEMENT.size))
+    last = [Used(*USED_ELEMENT.unpack(queue.ram.read(queue.device + 4 + 8 * (at % queue.size), USED_ELEMENT.size)))
             for at in range(done - 1, done - 1 - min(SHOWN, queue.size, done), -1)]
     return QueueView(
         index, name, queue.size, queue.max_size, True, queue.descriptors, queue.driver, queue.device,
         queue.has_event_idx, available, taken, used, waiting, taken - done & U16,
         tuple(read_chain(queue, head, is_block=is_block) for head in heads),
-        tuple(read_chain(queue, head, is_block=is_block, written=written) for head, written in last),
-        _wants_interrupt(queue, done))
+        tuple(last), _wants_interrupt(queue, done))
 
 
 def _wants_interrupt(queue: Queue, done: int) -> bool:
@@ -232,7 +238,7 @@ def _wants_interrupt(queue: Queue, done: int) -> bool:
     return _word(queue, queue.driver + 4 + 2 * queue.size) == done
 
 
-def read_chain(queue: Queue, head: int, *, is_block: bool = False, written: int | None = None) -> ChainView:
+def read_chain(queue: Queue, head: int, *, is_block: bool = False) -> ChainView:
     """The chain that begins with a descriptor, as far as it makes sense."""
     parts: list[Part] = []
     table, entries, at, is_indirect, fault = queue.descriptors, queue.size, head, False, ""
@@ -256,7 +262,7 @@ def read_chain(queue: Queue, head: int, *, is_block: bool = False, written: int 
     else:
         fault = "it loops"
     about = _block_request(queue, parts) if is_block and not fault else ""
-    return ChainView(head, tuple(parts), is_indirect, fault, about, written)
+    return ChainView(head, tuple(parts), is_indirect, fault, about)
 
 
 def _block_request(queue: Queue, parts: list[Part]) -> str:

@@ -19,7 +19,7 @@ PIECES: Final = 4000
 """Pieces of output that these are made from; a driver writes byte by byte."""
 
 LONGEST: Final = 48
-"""Bytes of a line of the log."""
+"""Bytes of a line of the log, if nothing else is wanted."""
 
 BITS: Final[dict[str, tuple[tuple[int, str], ...]]] = {
     "IER": ((uart.IER_RDA, "received data"), (uart.IER_THRE, "transmitter empty"), (uart.IER_LINE, "line status"),
@@ -74,38 +74,39 @@ class UartView:
     is_whole: bool
 
 
-def view_uart(inspection: Inspection) -> UartView:
-    """Of the VM looked at. The log is the console's: SBI calls write to the same line."""
+def view_uart(inspection: Inspection, longest: int = LONGEST) -> UartView:
+    """Of the VM looked at. longest: bytes of a line of the log. The log is the console's: SBI calls write to the same
+    terminal."""
     inspector = inspection.inspector
     vm = inspector.vm
     found = vm.board.uart.look()
     registers = tuple(RegisterRow(name, value, _meaning(name, value, found)) for name, value in found.items()
                       if name not in ("received", "DLM"))
     pieces = inspector.devices.console.upto(inspector.step, PIECES)
-    lines = traffic(pieces)
+    lines = traffic(pieces, longest)
     is_whole = len(lines) <= LINES and len(pieces) < PIECES and not inspector.devices.console.dropped
     return UartView(inspector.name, registers, vm.console.typed, tuple(lines[-LINES:]), is_whole)
 
 
-def traffic(pieces: Sequence[ConsoleBytes]) -> list[TrafficLine]:
+def traffic(pieces: Sequence[ConsoleBytes], longest: int = LONGEST) -> list[TrafficLine]:
     """Pieces put together: a line ends with a line feed, where the direction changes, and where it is long enough."""
     lines: list[tuple[int, int, bool, bytes]] = []
     for step, is_written, data in pieces:
-        for part in _split(data):
+        for part in _split(data, longest):
             if lines:
                 first, _, direction, known = lines[-1]
-                if direction is is_written and len(known) + len(part) <= LONGEST and not known.endswith(b"\n"):
+                if direction is is_written and len(known) + len(part) <= longest and not known.endswith(b"\n"):
                     lines[-1] = first, step, is_written, known + part
                     continue
             lines.append((step, step, is_written, part))
     return [TrafficLine(*line) for line in lines]
 
 
-def _split(data: bytes) -> list[bytes]:
-    """At line feeds, and at LONGEST bytes."""
+def _split(data: bytes, longest: int) -> list[bytes]:
+    """At line feeds, and at `longest` bytes."""
     if len(data) == 1:
         return [data]
-    return [line[at : at + LONGEST] for line in data.splitlines(keepends=True) for at in range(0, len(line), LONGEST)]
+    return [line[at : at + longest] for line in data.splitlines(keepends=True) for at in range(0, len(line), longest)]
 
 
 def _meaning(name: str, value: int, found: dict[str, int]) -> str:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 from textual.pilot import Pilot
 
+from hartvisor.core.devices.virtio.device import VirtioDevice
 from hartvisor.core.vmm.inspector import Inspection, Inspector
 from hartvisor.tui.app.app import HartvisorApp
 from hartvisor.tui.app.messages import Frame
@@ -17,6 +18,7 @@ from hartvisor.tui.app.opening import Wish, open_all
 from hartvisor.tui.app.panels.base import Panel
 from hartvisor.tui.app.script import press, settle
 from hartvisor.tui.app.widgets.console import Console
+from hartvisor.tui.devices import open_devices
 
 NARROW, MEDIUM, WIDE = (80, 24), (130, 44), (200, 60)
 SIZES = (NARROW, MEDIUM, WIDE)
@@ -80,15 +82,20 @@ class Desk:
 def glass(test: Callable[[Desk], Awaitable[T]], *names: str, technique: str | tuple[str, ...] = "shadow",
           size: tuple[int, int] = NARROW, theme: str = DARK, memory: str = "32M", append: str | None = "workload=1",
           keymap: dict[str, str] | None = None, has_tour: bool = False, lab_folder: Path = Path("absent"),
-          inspection: Inspection | None = None, **wishes: Any) -> T:
+          inspection: Inspection | None = None, drives: Sequence[str] = (), netdevs: Sequence[str] = (),
+          **wishes: Any) -> T:
     """Run a test with the app open on these guests (tern, if none is named), or on an inspection. A view that fails
-    fails the test."""
+    fails the test.
+
+    drives, netdevs: what --drive and --netdev take, for the first VM.
+    """
     techniques = (technique,) if isinstance(technique, str) else technique
     wish = replace(Wish(names=names or ("kernel",), techniques=techniques, memory=memory, append=append,
                         store=Path("absent.db")), **wishes)
 
-    async def run() -> T:
-        app = HartvisorApp(inspection or open_all(wish), keymap=keymap, has_tour=has_tour, lab_folder=lab_folder)
+    async def run(devices: Sequence[VirtioDevice]) -> T:
+        app = HartvisorApp(inspection or open_all(wish, devices), keymap=keymap, has_tour=has_tour,
+                           lab_folder=lab_folder)
         app.theme = theme
         heard: list[Any] = []
         async with app.run_test(size=size, notifications=True, message_hook=heard.append) as pilot:
@@ -101,4 +108,5 @@ def glass(test: Callable[[Desk], Awaitable[T]], *names: str, technique: str | tu
         assert not failures, failures
         return result
 
-    return asyncio.run(run())
+    with open_devices(drives, netdevs, None) as devices:
+        return asyncio.run(run(devices))

@@ -3,6 +3,7 @@
 from .base import Panel
 from .card import CardPanel
 from .code import CodePanel
+from .devices import DevicesPanel
 from .lab import LabPanel
 from .memory import MemoryPanel
 from .predict import PredictPanel
@@ -20,6 +21,7 @@ PANELS: tuple[type[Panel], ...] = (
     CodePanel,
     VmsPanel,
     SnapshotsPanel,
+    DevicesPanel,
     MemoryPanel,
     LabPanel,
     PredictPanel,
