@@ -48,11 +48,6 @@ class Desk:
         for key in keys:
             await press(self.app, key)
 
-    async def command(self, *keys: str) -> None:
-        """Keys of ours, also where a console has the keyboard."""
-        for key in keys:
-            await self.press(*(("ctrl+a", key) if isinstance(self.app.focused, Console) else (key,)))
-
     async def ui(self, *keys: str) -> None:
         """Keys for the app: in a console, each behind ctrl+a."""
         for key in keys:

@@ -148,13 +148,13 @@ def test_every_panel_comes_up(size: tuple[int, int], theme: str) -> None:
         await desk.press("t")
         for panel in desk.app.main.panels.values():
             key = {"-": "minus"}.get(panel.KEY, panel.KEY)
-            await desk.command(key)
+            await desk.ui(key)
             assert desk.panel is panel and panel.is_shown and panel.region.area > 0
             for _ in panel.TABS:
-                await desk.command("right_square_bracket")
-            await desk.command("left_square_bracket", "z")
+                await desk.ui("right_square_bracket")
+            await desk.ui("left_square_bracket", "z")
             assert panel.region.width == size[0]
-            await desk.command("z")
+            await desk.ui("z")
             assert panel.HELP
 
     glass(test, size=size, theme=theme)

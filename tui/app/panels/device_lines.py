@@ -216,10 +216,11 @@ def disk_lines(view: DisksView, width: int) -> list[Content]:
     for disk in view.disks:
         lines += [*([Content("")] if lines else []), *_disk(disk)]
         share = max(4, len(disk.log) if len(view.disks) == 1 else 12)
+        column = max(24, min(34, width - 30))
         for request in reversed(disk.log[-share:]):
-            is_good = request.status == "ok"
-            lines.append(Content.assemble((f"{request.step:>15,}  ", MUTED), f"{request.text:{max(24, min(34, width - 30))}} ",
-                                          (request.status, MUTED if is_good else "$error bold")))
+            style = MUTED if request.status == "ok" else "$error bold"
+            lines.append(Content.assemble(
+                (f"{request.step:>15,}  ", MUTED), f"{request.text:{column}} ", (request.status, style)))
         if not disk.log:
             lines.append(Content.styled("no request yet", MUTED))
     return fit(lines, width)
