@@ -23,6 +23,9 @@ from ..plan.sockets import find_socket
 from ..terminal import raw_terminal
 
 STDIN, STDOUT = 0, 1
+WIDTH = 140
+"""Columns of tables where there is no terminal to fit them to."""
+
 MIB = 1 << 20
 PAGE = 4096
 
@@ -43,7 +46,12 @@ def ps(name: NameOption = None, socket: SocketOption = None, json: JsonOption = 
         vms = client.ask("query-vms")
     write_json(json, {"vms": vms})
     if json != "-":
-        Console(highlight=False).print(vm_table(vms, {}))
+        wide_console().print(vm_table(vms, {}))
+
+
+def wide_console() -> Console:
+    """Standard output; where it is no terminal, wide enough for a row a VM."""
+    return Console(highlight=False, width=None if sys.stdout.isatty() else WIDTH)
 
 
 def vm_table(vms: list[dict[str, Any]], rates: dict[str, tuple[float, float]]) -> Table:
@@ -178,4 +186,4 @@ def guest_ps(vm: VmArgument, name: NameOption = None, socket: SocketOption = Non
     for process in found:
         label = f"[{process['name']}]" if process["is_kernel"] else process["name"]
         table.add_row(str(process["pid"]), str(process["parent"]), process["state"], label.replace("[", r"\["))
-    Console(highlight=False).print(table)
+    wide_console().print(table)

@@ -30,7 +30,7 @@ from ..parameters import BudgetOption, JsonOption
 from ..plan.build import Assembly
 from ..plan.sockets import socket_folder
 from ..plan.spec import read_plan
-from .control import SocketOption
+from .control import WIDTH, SocketOption
 
 SLICE = 5_000_000
 """Steps of the machine's between two looks outside, at most."""
@@ -48,9 +48,6 @@ POLL = 0.1
 """Seconds between two looks whether a hypervisor in the background answers."""
 
 FOREVER = 1 << 63
-
-WIDTH = 140
-"""Columns of the summary where there is no terminal to fit it to."""
 
 FAILURES = (TenantState.CRASHED, TenantState.FAILED)
 
