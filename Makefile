@@ -28,7 +28,7 @@ demo: build
 	$(BIN)/hartvisor compare
 
 test: build $(TESTS_READY)
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile $(PYTEST_ARGS)
 
 build: $(BUILT)
 
