@@ -23,9 +23,9 @@ LAB: Final = Lab(
            Task("fewer", "Fewer fills"), Task("tests", "Tests that find bugs"), Task("predict", "Foresee")),
     checks=(
         Check("walk-guest", "walk", "the guest's tables, read as its hart would", 12, checks.asked("walk_guest"),
-              cpu=0.03),
+              cpu=0.06),
         Check("classify-fault", "walk", "the guest's own fault, a device, or a missing shadow entry", 8,
-              checks.asked("classify_fault"), cpu=0.03),
+              checks.asked("classify_fault"), cpu=0.07),
         Check("mapping", "fill", "pages mapped, aliased, forbidden, A and D clear: as on the bare hart", 14,
               checks.in_guests(programs.mapping), cpu=0.05),
         Check("rights", "fill", "U, SUM and MXR, worked into the leaves", 14, checks.in_guests(programs.rights),
