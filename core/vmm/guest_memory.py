@@ -8,7 +8,9 @@ that.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from ..hart import Memory
@@ -126,10 +128,9 @@ class GuestMemory:
     def presence(self, cells: int) -> list[int]:
         """How many pages have a frame, in each of so many equal parts of the RAM."""
         first, n_pages = self.base >> PAGE_SHIFT, self.size >> PAGE_SHIFT
-        counts = [0] * cells
-        for gfn in self._hpa:
-            counts[(gfn - first) * cells // n_pages] += 1
-        return counts
+        known = sorted(self._hpa)       # quick: frames are mostly given out in order
+        ends = [bisect_left(known, first + -(-(cell * n_pages) // cells)) for cell in range(cells + 1)]
+        return [end - start for start, end in pairwise(ends)]
 
     def gpa(self, hpa: int) -> int | None:
         """The inverse of `hpa`: None where the host frame does not back this guest."""

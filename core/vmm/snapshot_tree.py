@@ -96,6 +96,7 @@ class SnapshotTree:
         self.version = 0
         self._count = self._numbers = 0
         self._is_branching = False
+        self._private: dict[int, int] = {}      # by a node's number, until another comes or goes
         timeline.before_fork = self._before_fork
         timeline.spare = self._spare
 
@@ -113,6 +114,7 @@ class SnapshotTree:
         pages = tuple(checkpoint.snapshot.all_pages(index) for index in range(len(checkpoint.snapshot.pages)))
         node = Node(self._count, name, note, checkpoint, pages)
         self.nodes.append(node)
+        self._private.clear()
         self._changed()
         return node
 
@@ -140,8 +142,10 @@ class SnapshotTree:
 
     def private(self, node: Node) -> int:
         """How many pages no other named snapshot has."""
-        others = (other.contents for other in self.nodes if other is not node)
-        return len(node.contents.difference(*others))
+        if node.number not in self._private:
+            others = (other.contents for other in self.nodes if other is not node)
+            self._private[node.number] = len(node.contents.difference(*others))
+        return self._private[node.number]
 
     def before(self, node: Node) -> list[Node]:
         """The named snapshots that it was reached over, the nearest first."""
@@ -153,6 +157,7 @@ class SnapshotTree:
     def delete(self, node: Node) -> None:
         """Forget a name; the histories stay."""
         self.nodes.remove(node)
+        self._private.clear()
         self._changed()
         if not any(node.checkpoint in each for each in self._ways()):
             self.timeline.let_go([node.checkpoint])
@@ -202,6 +207,7 @@ class SnapshotTree:
         self.lines.remove(line)
         ways = self._ways()
         self.nodes = [node for node in self.nodes if any(node.checkpoint in way for way in ways)]
+        self._private.clear()
         self._changed()
         self._let_go(line.checkpoints)
 

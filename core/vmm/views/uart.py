@@ -90,22 +90,24 @@ def view_uart(inspection: Inspection, longest: int = LONGEST) -> UartView:
 
 def traffic(pieces: Sequence[ConsoleBytes], longest: int = LONGEST) -> list[TrafficLine]:
     """Pieces put together: a line ends with a line feed, where the direction changes, and where it is long enough."""
-    lines: list[tuple[int, int, bool, bytes]] = []
+    lines: list[TrafficLine] = []
+    line, first, last, direction, is_ended = bytearray(), 0, 0, False, False
     for step, is_written, data in pieces:
-        for part in _split(data, longest):
-            if lines:
-                first, _, direction, known = lines[-1]
-                if direction is is_written and len(known) + len(part) <= longest and not known.endswith(b"\n"):
-                    lines[-1] = first, step, is_written, known + part
-                    continue
-            lines.append((step, step, is_written, part))
-    return [TrafficLine(*line) for line in lines]
+        for part in (data,) if len(data) == 1 else _split(data, longest):
+            if line and (is_ended or is_written is not direction or len(line) + len(part) > longest):
+                lines.append(TrafficLine(first, last, direction, bytes(line)))
+                line.clear()
+            if not line:
+                first, direction = step, is_written
+            line += part
+            last, is_ended = step, part.endswith(b"\n")
+    if line:
+        lines.append(TrafficLine(first, last, direction, bytes(line)))
+    return lines
 
 
 def _split(data: bytes, longest: int) -> list[bytes]:
     """At line feeds, and at `longest` bytes."""
-    if len(data) == 1:
-        return [data]
     return [line[at : at + longest] for line in data.splitlines(keepends=True) for at in range(0, len(line), longest)]
 
 
