@@ -104,7 +104,8 @@ class Console(LinesView):
             self._scroll_sideways(column)
         last = max((above + cursor[0] if cursor is not None else 0, *(
             number for number, line in enumerate(lines[above:], above) if line.plain)), default=0)
-        shown = lines[: max(last + 1, min(len(lines), self.size.height))]
+        # Of a screen that is larger than our window, what is blank at its end is left out of sight.
+        shown = lines[: max(last + 1, above + min(self.terminal.rows, self.size.height))]
         self.set_lines([line[self._left:] for line in shown] if self._left else shown)
         if self._follows:
             self.scroll_end(animate=False, immediate=True, force=True)
