@@ -38,6 +38,11 @@ class FrameAllocator:
         """How many frames are free."""
         return len(self._freed) + (self._end - self._next) // PAGE_SIZE
 
+    @property
+    def free_in_machine(self) -> int:
+        """How many frames of the machine nobody holds."""
+        return self.available
+
     def allocate(self, owner: str) -> int:
         """Return the hpa of a zeroed frame. Raises ConfigError where the machine has none left."""
         hpa = self._freed.pop() if self._freed else self._take(1, 1)

@@ -6,7 +6,6 @@ from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..isa.causes import INTERRUPT_BIT, describe
-from ..isa.paging import PAGE_SHIFT
 from ..machine.watching import Hit
 from .csr_file import SCAUSE, SEPC, STVEC
 from .walker import FETCH, SUPERVISOR
@@ -78,4 +77,4 @@ def _cannot_execute(vcpu: Vcpu, pc: int) -> bool:
     ram = vcpu.vm.ram
     if found.cause is not None or not ram.contains(found.gpa, 2):
         return True
-    return not ram.is_mapped(found.gpa >> PAGE_SHIFT) or ram.load(found.gpa, 2) == 0
+    return not any(ram.peek(found.gpa, 2))

@@ -103,6 +103,11 @@ class VmFrames(FrameAllocator):
         """How many frames it can take without asking."""
         return len(self._freed)
 
+    @property
+    def free_in_machine(self) -> int:
+        """Those in the pool: what other VMs have in stock is theirs."""
+        return self._pool.free
+
     def refill(self, stock: int) -> None:
         """At a barrier: as many frames of stock, or what the pool has; those beyond go back."""
         self.ran_low = False

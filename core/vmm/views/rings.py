@@ -41,6 +41,7 @@ from ...devices.virtio.rng import VirtioRng
 from ...devices.virtio.storage import SECTOR
 
 if TYPE_CHECKING:
+    from ..guest_memory import GuestMemory
     from ..inspector import Inspection
 
 KINDS: Final[dict[type[VirtioDevice], tuple[str, tuple[str, ...], ModuleType | None]]] = {
@@ -156,13 +157,14 @@ def kind_of(device: VirtioDevice) -> str:
 def view_virtio(inspection: Inspection, chosen: int = 0) -> VirtioView:
     """The VM looked at. chosen: the place, among those that have a device, of the slot whose queues to look into."""
     inspector = inspection.inspector
+    ram = inspector.vm.ram
     slots = [(number, slot) for number, slot in enumerate(inspector.vm.board.virtio) if slot.device is not None]
     chosen = min(chosen, max(0, len(slots) - 1))
     queues: tuple[QueueView, ...] = ()
     if slots:
         slot = slots[chosen][1]
         names = next((kind[1] for device_class, kind in KINDS.items() if isinstance(slot.device, device_class)), ())
-        queues = tuple(_queue(queue, index, names[index] if index < len(names) else f"queue {index}", slot)
+        queues = tuple(_queue(ram, queue, index, names[index] if index < len(names) else f"queue {index}", slot)
                        for index, queue in enumerate(slot.queues))
     return VirtioView(inspector.name, tuple(_slot(number, slot) for number, slot in slots), chosen, queues)
 
@@ -212,33 +214,33 @@ def _facts(found: VirtioDevice) -> list[tuple[str, str]]:
 # --- queues
 
 
-def _queue(queue: Queue, index: int, name: str, slot: VirtioMmio) -> QueueView:
+def _queue(ram: GuestMemory, queue: Queue, index: int, name: str, slot: VirtioMmio) -> QueueView:
     if not queue.is_ready:
         return QueueView(index, name, queue.size, queue.max_size, False, queue.descriptors, queue.driver, queue.device)
     state = queue.save()
     taken, done = (value for value in (state["next_available"], state["next_used"]) if isinstance(value, int))
-    available, used = _word(queue, queue.driver + 2), _word(queue, queue.device + 2)
+    available, used = _word(ram, queue.driver + 2), _word(ram, queue.device + 2)
     waiting = available - taken & U16
     shown = range(taken, taken + min(waiting, SHOWN, queue.size))
-    heads = [_word(queue, queue.driver + 4 + 2 * (at % queue.size)) for at in shown]
+    heads = [_word(ram, queue.driver + 4 + 2 * (at % queue.size)) for at in shown]
     is_block = isinstance(slot.device, VirtioBlock)
-    last = [Used(*USED_ELEMENT.unpack(queue.ram.read(queue.device + 4 + 8 * (at % queue.size), USED_ELEMENT.size)))
+    last = [Used(*USED_ELEMENT.unpack(ram.peek(queue.device + 4 + 8 * (at % queue.size), USED_ELEMENT.size)))
             for at in range(done - 1, done - 1 - min(SHOWN, queue.size, done), -1)]
     return QueueView(
         index, name, queue.size, queue.max_size, True, queue.descriptors, queue.driver, queue.device,
         queue.has_event_idx, available, taken, used, waiting, taken - done & U16,
-        tuple(read_chain(queue, head, is_block=is_block) for head in heads),
-        tuple(last), _wants_interrupt(queue, done))
+        tuple(read_chain(ram, queue, head, is_block=is_block) for head in heads),
+        tuple(last), _wants_interrupt(ram, queue, done))
 
 
-def _wants_interrupt(queue: Queue, done: int) -> bool:
+def _wants_interrupt(ram: GuestMemory, queue: Queue, done: int) -> bool:
     """As Queue.take_notification would see it for the next chain that is used (virtio 2.7.7.2)."""
     if not queue.has_event_idx:
-        return not _word(queue, queue.driver) & AVAIL_NO_INTERRUPT
-    return _word(queue, queue.driver + 4 + 2 * queue.size) == done
+        return not _word(ram, queue.driver) & AVAIL_NO_INTERRUPT
+    return _word(ram, queue.driver + 4 + 2 * queue.size) == done
 
 
-def read_chain(queue: Queue, head: int, *, is_block: bool = False) -> ChainView:
+def read_chain(ram: GuestMemory, queue: Queue, head: int, *, is_block: bool = False) -> ChainView:
     """The chain that begins with a descriptor, as far as it makes sense."""
     parts: list[Part] = []
     table, entries, at, is_indirect, fault = queue.descriptors, queue.size, head, False, ""
@@ -246,30 +248,30 @@ def read_chain(queue: Queue, head: int, *, is_block: bool = False) -> ChainView:
         if at >= entries:
             fault = f"descriptor {at} of a table of {entries}"
             break
-        gpa, length, flags, at = DESCRIPTOR.unpack(queue.ram.read(table + 16 * at, 16))
+        gpa, length, flags, at = DESCRIPTOR.unpack(ram.peek(table + 16 * at, 16))
         if flags & DESC_INDIRECT:
-            if is_indirect or not queue.ram.contains(gpa, max(length, 1)) or length % 16:
+            if is_indirect or not ram.contains(gpa, max(length, 1)) or length % 16:
                 fault = f"an indirect table of {length} bytes at {gpa:#x}"
                 break
             is_indirect, table, entries, at = True, gpa, length // 16, 0
             continue
         parts.append(Part(gpa, length, bool(flags & DESC_WRITE)))
-        if not queue.ram.contains(gpa, max(length, 1)):
+        if not ram.contains(gpa, max(length, 1)):
             fault = f"a buffer of {length} bytes at {gpa:#x}"
             break
         if not flags & DESC_NEXT:
             break
     else:
         fault = "it loops"
-    about = _block_request(queue, parts) if is_block and not fault else ""
+    about = _block_request(ram, parts) if is_block and not fault else ""
     return ChainView(head, tuple(parts), is_indirect, fault, about)
 
 
-def _block_request(queue: Queue, parts: list[Part]) -> str:
+def _block_request(ram: GuestMemory, parts: list[Part]) -> str:
     """What a disk request asks for, by its header (virtio 5.2.6)."""
     if not parts or parts[0].length < HEADER.size or parts[0].is_writable:
         return ""
-    kind, _, sector = HEADER.unpack(queue.ram.read(parts[0].gpa, HEADER.size))
+    kind, _, sector = HEADER.unpack(ram.peek(parts[0].gpa, HEADER.size))
     length = sum(part.length for part in parts[1:-1])
     return request_text(kind, sector, length)
 
@@ -287,7 +289,7 @@ def request_text(kind: int, sector: int, length: int) -> str:
     return name
 
 
-def _word(queue: Queue, gpa: int) -> int:
-    (value,) = WORD.unpack(queue.ram.read(gpa, 2))
+def _word(ram: GuestMemory, gpa: int) -> int:
+    (value,) = WORD.unpack(ram.peek(gpa, 2))
     assert isinstance(value, int)
     return value

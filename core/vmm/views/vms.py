@@ -22,7 +22,8 @@ GUEST, SHADOW, GSTAGE = "guest", "shadow", "g-stage"
 
 @dataclass(frozen=True)
 class VmRow:
-    """One VM. host_bytes: of the machine's memory that it holds: guest RAM and tables."""
+    """One VM. host_bytes: of the machine's memory that it holds: guest RAM and tables. What it shares with others
+    counts for each."""
 
     status: VmStatus
     rate: Rate
@@ -126,7 +127,7 @@ def _use(inspector: Inspector, cells: int) -> MemoryUse:
     return MemoryUse(
         inspector.name, inspector.technique, ram.size >> PAGE_SHIFT, ram.resident, ram.n_shared, ram.swapped,
         owners.get(SHADOW, 0), owners.get(GSTAGE, 0),
-        vm.frames.available if vm.config.technique_class.owns_frames else None,
+        vm.frames.free_in_machine if vm.config.technique_class.owns_frames else None,
         sum(len(disk.written()) for disk in vm.board.memory_disks),
         Balloon(len(balloon.pages), balloon.target, balloon.actual, dict(balloon.statistics))
         if balloon is not None else None,

@@ -12,8 +12,9 @@ from hartvisor.core.vmm.inspector import Inspection, Inspector
 from hartvisor.core.vmm.views.console import TAIL, ConsoleView, view_console
 from hartvisor.core.vmm.views.standing import Standing
 from hartvisor.core.vmm.views.vms import MemoryUse, MemoryView, view_memory, view_vms
+from tests.hypervisor.test_moving_pages import shared_pair
 
-from .support import TECHNIQUES, inspect, look, run, tern, unchanged
+from .support import HYPERVISED, TECHNIQUES, inspect, look, run, tern, unchanged
 
 PAGES = (32 << 20) >> 12
 
@@ -76,6 +77,18 @@ def test_a_balloon_says_what_it_holds() -> None:
     found = use(inspector).balloon
     assert found is not None
     assert (found.pages, found.target, found.actual, found.statistics) == (2, 512, 0, {"free": 4096})
+
+
+@pytest.mark.parametrize("technique", HYPERVISED)
+def test_what_is_shared_with_another_vm_is_said(technique: str) -> None:
+    manager, vms, rams = shared_pair(technique)
+    inspectors = [Inspector(name, vm, has_past=False) for name, vm in zip("ab", vms, strict=True)]
+    for use in view_memory(Inspection(inspectors), 8).vms:
+        assert use.n_shared == len(rams[0].shared) >= 40
+        assert (use.free, use.swapped) == (manager.pool.free, 0)
+        assert use.checkpoints == use.past_bytes == 0
+    for inspector in inspectors:
+        inspector.close()
 
 
 @pytest.mark.parametrize("technique", TECHNIQUES)
