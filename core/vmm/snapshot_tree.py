@@ -133,6 +133,14 @@ class SnapshotTree:
             raise ConfigError("that snapshot is gone")
         return found
 
+    def named(self, name: str) -> Node:
+        """A node by its name."""
+        found = next((node for node in self.nodes if node.name == name), None)
+        if found is None:
+            known = ", ".join(node.name for node in self.nodes) or "none"
+            raise ConfigError(f"no snapshot {name!r}; there are: {known}")
+        return found
+
     def find_line(self, number: int) -> Line:
         """A history that was left, by its number."""
         found = next((line for line in self.lines if line.number == number), None)

@@ -10,7 +10,7 @@ from ...core.errors import OptionError
 from ...core.isa.csrs import BY_NAME
 from ...core.isa.registers import NUMBER
 from ...core.vmm.exits import ExitReason, label
-from ...core.vmm.inspector import Inspection, Moves, exit_moves, moves
+from ...core.vmm.inspector import Inspection, Moves, exit_moves, keeping, moves
 from ...core.vmm.inspector.edit import register_number, set_register
 from ...core.vmm.inspector.names import resolve
 from ...core.vmm.inspector.stops import Breakpoint, Watched, Watchpoint
@@ -140,6 +140,21 @@ def _all(is_going: bool) -> Run:
     return run
 
 
+def _snapshot(app: HartvisorApp, text: str) -> None:
+    name, _, note = (part.strip() for part in text.partition(":"))
+
+    def do(inspection: Inspection) -> None:
+        node = keeping.tree_of(inspection.inspector).save(name, note)
+        app.tell(f"{node.name} of {inspection.inspector.name}, at step {node.step:,}")
+
+    app.engine.do(do)
+
+
+def _restore(app: HartvisorApp, text: str) -> None:
+    app.engine.do(lambda inspection: keeping.restore(
+        inspection.inspector, keeping.tree_of(inspection.inspector).named(text).number))
+
+
 def _theme(app: HartvisorApp, text: str) -> None:
     if text not in app.available_themes:
         raise OptionError(f"theme {text}: there are {', '.join(sorted(app.available_themes))}")
@@ -173,6 +188,8 @@ COMMANDS: Final = (
     Command("run", "let all VMs run", _all(True)),
     Command("pause", "pause all VMs", _all(False)),
     Command("open RECORDING", "a recorded run as one more VM", _open),
+    Command("snapshot NAME[: NOTE]", "give this moment a name", _snapshot),
+    Command("restore NAME", "to a named snapshot, on whatever history it lies", _restore),
     Command("theme NAME", "another theme, such as textual-light", _theme),
     Command("tour", "the guided tour", _tour),
     Command("help", "all keys and commands", _help),

@@ -182,6 +182,25 @@ def test_kept_on_disk_and_loaded_into_another_technique(tmp_path: Path) -> None:
     assert glass(load_elsewhere, "hello", technique="bare", append=None, store=store)[1] == 1_000_000
 
 
+def test_commands_name_snapshots_and_go_to_them() -> None:
+    async def test(desk: Desk) -> None:
+        await desk.press("g")
+        await desk.type("#1M")
+        await desk.press("colon")
+        await desk.type("snapshot here: a note")
+        assert [(node.name, node.note) for node in tree(desk).nodes] == [("here", "a note")]
+        await desk.press("g")
+        await desk.type("#1200k")
+        await desk.press("colon")
+        await desk.type("restore here")
+        assert desk.inspector.step == 1_000_000
+        await desk.press("colon")
+        await desk.type("restore nowhere")
+        assert any("no snapshot 'nowhere'; there are: here" in notice for notice in desk.notices())
+
+    glass(test)
+
+
 def test_what_cannot_be_done_is_said(tmp_path: Path) -> None:
     async def test(desk: Desk) -> None:
         await desk.press("7", "m")
