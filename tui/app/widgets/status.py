@@ -11,11 +11,11 @@ from ....core.vmm.views.standing import Standing
 from ....core.vmm.views.status import StatusView
 
 MARKS: Final = {
-    Standing.RUNNING: ("▶ running", "$success bold"),
-    Standing.PAUSED: ("‖ paused", "$warning bold"),
+    Standing.RUNNING: ("▶ running", "$text-success bold"),
+    Standing.PAUSED: ("‖ paused", "$text-warning bold"),
     Standing.ASLEEP: ("z asleep", "$text-secondary bold"),
     Standing.OFF: ("■ off", "$text-muted bold"),
-    Standing.CRASHED: ("✖ crashed", "$error bold"),
+    Standing.CRASHED: ("✖ crashed", "$text-error bold"),
 }
 """A sign and a word for each, so that colour says nothing alone."""
 
@@ -23,23 +23,23 @@ MARKS: Final = {
 def status_line(view: StatusView) -> Content:
     """What is read first, first: a narrow terminal cuts off the rest."""
     vm = view.vm
-    parts: list[str | tuple[str, str] | Content] = [(vm.name, "bold $accent")]
+    parts: list[str | tuple[str, str] | Content] = [(vm.name, "bold $text-accent")]
     if len(view.vms) > 1:
         parts.append((f" {view.current + 1}/{len(view.vms)}", "$text-muted"))
     parts += [" ", (vm.technique, "$text-secondary"), "  ", MARKS[vm.standing], "  ", (vm.position, "bold")]
     if vm.is_at_exit:
-        parts.append((f" {vm.why.partition(': ')[2]}", "bold $accent"))
+        parts.append((f" {vm.why.partition(': ')[2]}", "bold $text-accent"))
     parts += ["  ", vm.mode_text]
     if vm.n_vcpus > 1:
         parts.append(f" vCPU {vm.vcpu}/{vm.n_vcpus}")
     if vm.is_past:
-        parts.append((f"  ↶ {vm.behind:,} step{'s' if vm.behind > 1 else ''} back", "$warning"))
+        parts.append((f"  ↶ {vm.behind:,} step{'s' if vm.behind > 1 else ''} back", "$text-warning"))
     if not vm.has_past:
         parts.append(("  no way back", "$text-muted"))
     if vm.standing is Standing.RUNNING:
         parts.append((f"  {vm.mips:.1f} MIPS  {vm.exits_per_second:,.0f} exits/s", "$text-muted"))
     elif vm.why and not vm.is_at_exit:
-        parts.append((f"  {vm.why}", "$error" if vm.standing is Standing.CRASHED else "$text-muted"))
+        parts.append((f"  {vm.why}", "$text-error" if vm.standing is Standing.CRASHED else "$text-muted"))
     return Content.assemble(*parts)
 
 
