@@ -19,7 +19,7 @@ BUILT := $(VENV)/hartvisor-built
 TESTS_READY := $(VENV)/hartvisor-test-tools
 
 PACKAGING := setup.py MANIFEST.in pyproject.toml $(TOOLS_READY)
-SOURCES := $(shell find core -name '*.px[dix]' -o -path 'core/isa/*.py') \
+SOURCES := tools/fuse_handlers.py $(shell find core -name '*.px[dix]' -o -name fused.txt -o -path 'core/isa/*.py') \
            $(shell find guest -type f -not -path '*/__pycache__/*' -not -path 'guest/images/*')
 
 .PHONY: demo test build oracles sanitize clean

@@ -65,16 +65,18 @@ def make_link_tree() -> None:
             link.symlink_to(Path("../../..") / folder, target_is_directory=True)
 
 
-def generate_constants() -> Path:
-    """Write the ISA tables' constants for Cython; an unchanged text keeps its file, and so causes no rebuild."""
+def generate() -> list[Path]:
+    """Write for Cython the ISA tables' constants and the fused handlers; an unchanged text keeps its file, and so
+    causes no rebuild."""
     from core.isa.codegen import cython_constants
+    from tools.fuse_handlers import fused_handlers
 
-    text = cython_constants()
-    path = GENERATED / "isa_constants.pxi"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if not path.exists() or path.read_text(encoding="utf-8") != text:
-        path.write_text(text, encoding="utf-8")
-    return path
+    GENERATED.mkdir(parents=True, exist_ok=True)
+    texts = {GENERATED / "isa_constants.pxi": cython_constants(), GENERATED / "fused.pxi": fused_handlers()}
+    for path, text in texts.items():
+        if not path.exists() or path.read_text(encoding="utf-8") != text:
+            path.write_text(text, encoding="utf-8")
+    return list(texts)
 
 
 def find_extensions() -> list[Extension]:
@@ -98,8 +100,7 @@ class BuildExtensions(build_ext):
         from Cython.Build import cythonize
 
         make_link_tree()
-        constants = generate_constants()
-        ext.depends = [*ext.depends, str(constants)]
+        ext.depends = [*ext.depends, *map(str, generate())]
         compiled = cythonize(
             ext,
             include_path=[str(GENERATED), str(LINK_TREE)],

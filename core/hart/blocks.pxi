@@ -60,7 +60,7 @@ cdef void block_kill(MemState* mem, Block* b) noexcept nogil:
     while link[0] != b:
         link = &link[0].hash_next
     link[0] = b.hash_next
-    for op in range(<u64>(<Op*>b.side - ops_of(b))):
+    for op in range(<u64>(<Op*>b.side - ops_of(b)) - 1):
         ops_of(b)[op].run = op_dead
 
 
@@ -72,10 +72,12 @@ cdef inline u32 bits_at(HartState* h, u64 hpa) noexcept nogil:
     return bits
 
 
-cdef bint op_place(HartState* h, Op* op, u32 bits, u64 offset) noexcept nogil:
-    """Predecode one instruction at `offset` bytes from its block's start. True if it ends the block."""
+cdef bint op_place(HartState* h, Op* op, i16* kind, u32 bits, u64 offset) noexcept nogil:
+    """Predecode one instruction at `offset` bytes from its block's start. True if it ends the block.  `kind` becomes its row if it has
+    the handler that this usually has."""
     cdef Decoded d
     cdef i64 relative
+    kind[0] = NOT_FUSED
     if not decode(h, bits, &d):
         op.run = op_illegal
         op.imm = <i32>bits
@@ -88,6 +90,7 @@ cdef bint op_place(HartState* h, Op* op, u32 bits, u64 offset) noexcept nogil:
     op.rd = d.rd if d.rd else SINK
     op.rs1 = d.rs1
     op.rs2 = d.rs2
+    kind[0] = <i16>d.op
     if WORK[d.op]:
         float_place(op, d.op)
     elif d.op == OP_AUIPC:
@@ -96,11 +99,13 @@ cdef bint op_place(HartState* h, Op* op, u32 bits, u64 offset) noexcept nogil:
             op.imm = <i32>relative
         else:
             op.run = op_auipc_far
+            kind[0] = NOT_FUSED
     elif ENDS_BLOCK[d.op]:
         if PC_RELATIVE[d.op]:
             op.imm = d.imm + <i32>offset
         if not h.enabled[EXT_ZCA]:
             require_aligned_target(op, &d)
+            kind[0] = NOT_FUSED
         return True
     return False
 
@@ -110,6 +115,7 @@ cdef Block* block_build(HartState* h, u64 vpc, u64 hpa) noexcept nogil:
     cdef MemState* mem = h.mem
     cdef Op ops[BLOCK_LIMIT + 1]
     cdef Side side[BLOCK_LIMIT + 2]
+    cdef i16 kinds[BLOCK_LIMIT + 1]
     cdef u64 offset = 0, room = PAGE_SIZE - (vpc & OFFSET_MASK), length
     cdef u32 bits
     cdef int n = 0, total
@@ -121,7 +127,9 @@ cdef Block* block_build(HartState* h, u64 vpc, u64 hpa) noexcept nogil:
         length = 4 if bits & 3 == 3 else 2
         if offset + length > room:
             break
-        ended = op_place(h, &ops[n], bits, offset)
+        ended = op_place(h, &ops[n], &kinds[n], bits, offset)
+        if n and kinds[n] == OP_JALR and jump_known(h, &ops[n], &ops[n - 1], kinds[n - 1], vpc):
+            kinds[n] = OP_JAL
         ops[n].idx = <u8>n
         side[n].offset = <u16>offset
         side[n].ordinal = <u16>n
@@ -129,6 +137,7 @@ cdef Block* block_build(HartState* h, u64 vpc, u64 hpa) noexcept nogil:
         n += 1
     if n == 0:
         return NULL
+    fuse_rows(ops, kinds, n)
     total = n
     if not ended:
         ops[n].run = op_fallthrough
@@ -139,19 +148,18 @@ cdef Block* block_build(HartState* h, u64 vpc, u64 hpa) noexcept nogil:
         total = n + 1
     side[n].offset = <u16>offset
     side[n].ordinal = <u16>n
-    b = <Block*>arena_take(mem, sizeof(Block) + <u64>total * sizeof(Op) + (<u64>n + 1) * sizeof(Side))
+    b = <Block*>arena_take(mem, sizeof(Block) + (<u64>total + 1) * sizeof(Op) + (<u64>n + 1) * sizeof(Side))
     if b == NULL:
         code_reset(mem)
-        b = <Block*>arena_take(mem, sizeof(Block) + <u64>total * sizeof(Op) + (<u64>n + 1) * sizeof(Side))
+        b = <Block*>arena_take(mem, sizeof(Block) + (<u64>total + 1) * sizeof(Op) + (<u64>n + 1) * sizeof(Side))
     b.vpc = vpc
     b.hpa = hpa
     b.next_vpc = vpc + offset
     b.n = <u32>n
     b.straddle = 0
-    b.taken = NULL
-    b.fallthrough = NULL
-    b.side = <Side*>(ops_of(b) + total)
+    b.side = <Side*>(ops_of(b) + total + 1)
     memcpy(ops_of(b), ops, <u64>total * sizeof(Op))
+    memset(ops_of(b) + total, 0, sizeof(Links))
     memcpy(b.side, side, (<u64>n + 1) * sizeof(Side))
     bucket = block_bucket(hpa, vpc)
     b.hash_next = mem.hash[bucket]
@@ -166,19 +174,18 @@ cdef Block* block_single(HartState* h, u64 vpc, u64 hpa, u32 bits) noexcept nogi
     """The one instruction at vpc as a block of its own, in no table: for exact stops and for instructions that cross a page."""
     cdef Block* b = &h.scratch
     cdef u64 length = 4 if bits & 3 == 3 else 2
+    cdef i16 kind
     b.vpc = vpc
     b.hpa = hpa
     b.next_vpc = vpc + length
     b.n = 1
     b.straddle = bits if (vpc & OFFSET_MASK) + length > PAGE_SIZE else 0
-    b.taken = NULL
-    b.fallthrough = NULL
     b.side = h.scratch_side
-    op_place(h, &h.scratch_ops[0], bits, 0)
+    memset(&h.scratch_ops[1], 0, 2 * sizeof(Op))
+    if not op_place(h, &h.scratch_ops[0], &kind, bits, 0):
+        h.scratch_ops[1].run = op_fallthrough
+        h.scratch_ops[1].idx = 1
     h.scratch_ops[0].idx = 0
-    h.scratch_ops[1].run = op_fallthrough
-    h.scratch_ops[1].imm = 0
-    h.scratch_ops[1].idx = 1
     h.scratch_side[0].offset = 0
     h.scratch_side[0].ordinal = 0
     h.scratch_side[1].offset = <u16>length

@@ -1,7 +1,7 @@
 # Keeping caches invisible.  A frame that decoded code or cached translations derive from loses its write tag, so that a store
 # to it takes the slow path, which drops exactly what derived from it before the next instruction runs.
 
-TLB_ENTRIES = TLB_SIZE
+TLB_ENTRIES = SECOND_SIZE
 
 
 cdef inline u64 frame_of(MemState* mem, u64 hpa) noexcept nogil:

@@ -160,14 +160,14 @@ cdef void op_float(HartState* h, Op* ip, i64 left) noexcept nogil:
 
 cdef SLOW float_load_slow(HartState* h, Op* ip, i64 left, u64 va, int kind) noexcept nogil:
     if h.float_on:
-        load_slow(h, ip, left, va, kind | FLOATING, h.data_context)
+        load_slow(h, ip, left, va, kind | FLOATING)
     else:
         fault_illegal(h, ip, left, False)
 
 
 cdef SLOW float_store_slow(HartState* h, Op* ip, i64 left, u64 va, int kind) noexcept nogil:
     if h.float_on:
-        store_slow(h, ip, left, va, kind, h.data_context)
+        store_slow(h, ip, left, va, kind)
     else:
         fault_illegal(h, ip, left, False)
 

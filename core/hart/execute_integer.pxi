@@ -44,19 +44,19 @@ cdef SLOW jump_linking(HartState* h, u64 target, i64 left, Block* b, Block** lin
 
 
 cdef inline void go_taken(HartState* h, Op* ip, i64 left) noexcept nogil:
-    cdef Block* b = block_of(ip)
-    if likely(b.taken != NULL):
-        enter(h, b.taken, left)
+    cdef Links* links = <Links*>(ip + 1)
+    if likely(links.taken != NULL):
+        enter(h, links.taken, left)
     else:
-        jump_linking(h, b.vpc + <i64>ip.imm, left, b, &b.taken)
+        jump_linking(h, block_of(ip).vpc + <i64>ip.imm, left, block_of(ip), &links.taken)
 
 
 cdef inline void go_on(HartState* h, Op* ip, i64 left) noexcept nogil:
-    cdef Block* b = block_of(ip)
-    if likely(b.fallthrough != NULL):
-        enter(h, b.fallthrough, left)
+    cdef Links* links = <Links*>(ip + 1)
+    if likely(links.fallthrough != NULL):
+        enter(h, links.fallthrough, left)
     else:
-        jump_linking(h, b.next_vpc, left, b, &b.fallthrough)
+        jump_linking(h, block_of(ip).next_vpc, left, block_of(ip), &links.fallthrough)
 
 
 cdef void op_fallthrough(HartState* h, Op* ip, i64 left) noexcept nogil:

@@ -57,7 +57,7 @@ cdef int reach(HartState* h, Context* c, u64 va, u64 size, int access, u64* hpa,
     return 0
 
 
-cdef SLOW load_slow(HartState* h, Op* ip, i64 left, u64 va, int kind, Context* c) noexcept nogil:
+cdef SLOW load_far(HartState* h, Op* ip, i64 left, u64 va, int kind, Context* c) noexcept nogil:
     cdef u64 size = <u64>1 << (kind & 7)
     cdef u64 hpa = 0, second = 0, first = 0, tval = 0, value = 0
     cdef int cause = reach(h, c, va, size, LOAD, &hpa, &second, &first, &tval)
@@ -78,7 +78,7 @@ cdef SLOW load_slow(HartState* h, Op* ip, i64 left, u64 va, int kind, Context* c
     accessed(h, ip, left, False)
 
 
-cdef SLOW store_slow(HartState* h, Op* ip, i64 left, u64 va, int kind, Context* c) noexcept nogil:
+cdef SLOW store_far(HartState* h, Op* ip, i64 left, u64 va, int kind, Context* c) noexcept nogil:
     cdef u64 size = <u64>1 << (kind & 7)
     cdef u64 hpa = 0, second = 0, first = 0, tval = 0, value = h.x[ip.rs2]
     cdef int cause = reach(h, c, va, size, STORE, &hpa, &second, &first, &tval)
@@ -101,6 +101,21 @@ cdef SLOW store_slow(HartState* h, Op* ip, i64 left, u64 va, int kind, Context* 
     accessed(h, ip, left, dropped)          # what comes next may have been dropped
 
 
+cdef SLOW load_slow(HartState* h, Op* ip, i64 left, u64 va, int kind) noexcept nogil:
+    """The load of `ip` missed the translation cache: if the second level can fill it, it is done again and hits."""
+    if va & ((<u64>1 << (kind & 7)) - 1) == 0 and refill(h, va, LOAD):
+        ip.run(h, ip, left)
+    else:
+        load_far(h, ip, left, va, kind, h.data_context)
+
+
+cdef SLOW store_slow(HartState* h, Op* ip, i64 left, u64 va, int kind) noexcept nogil:
+    if va & ((<u64>1 << (kind & 7)) - 1) == 0 and refill(h, va, STORE):
+        ip.run(h, ip, left)
+    else:
+        store_far(h, ip, left, va, kind, h.data_context)
+
+
 cdef inline void others_stored(HartState* h, u64 hpa, u64 size) noexcept nogil:
     """A store breaks the other harts' reservations on its bytes.  (Their frames have no write tags, see guard_reservations.)"""
     cdef int i
@@ -120,7 +135,7 @@ cdef void op_lb(HartState* h, Op* ip, i64 left) noexcept nogil:
         h.x[ip.rd] = <u64><i64>(<i8*>(va + e.addend))[0]
         advance(h, ip, left)
     else:
-        load_slow(h, ip, left, va, 0 | SIGNED, h.data_context)
+        load_slow(h, ip, left, va, 0 | SIGNED)
 
 cdef void op_lh(HartState* h, Op* ip, i64 left) noexcept nogil:
     cdef u64 va = h.x[ip.rs1] + <i64>ip.imm
@@ -129,7 +144,7 @@ cdef void op_lh(HartState* h, Op* ip, i64 left) noexcept nogil:
         h.x[ip.rd] = <u64><i64>(<i16*>(va + e.addend))[0]
         advance(h, ip, left)
     else:
-        load_slow(h, ip, left, va, 1 | SIGNED, h.data_context)
+        load_slow(h, ip, left, va, 1 | SIGNED)
 
 cdef void op_lw(HartState* h, Op* ip, i64 left) noexcept nogil:
     cdef u64 va = h.x[ip.rs1] + <i64>ip.imm
@@ -138,7 +153,7 @@ cdef void op_lw(HartState* h, Op* ip, i64 left) noexcept nogil:
         h.x[ip.rd] = <u64><i64>(<i32*>(va + e.addend))[0]
         advance(h, ip, left)
     else:
-        load_slow(h, ip, left, va, 2 | SIGNED, h.data_context)
+        load_slow(h, ip, left, va, 2 | SIGNED)
 
 cdef void op_ld(HartState* h, Op* ip, i64 left) noexcept nogil:
     cdef u64 va = h.x[ip.rs1] + <i64>ip.imm
@@ -147,7 +162,7 @@ cdef void op_ld(HartState* h, Op* ip, i64 left) noexcept nogil:
         h.x[ip.rd] = (<u64*>(va + e.addend))[0]
         advance(h, ip, left)
     else:
-        load_slow(h, ip, left, va, 3, h.data_context)
+        load_slow(h, ip, left, va, 3)
 
 cdef void op_lbu(HartState* h, Op* ip, i64 left) noexcept nogil:
     cdef u64 va = h.x[ip.rs1] + <i64>ip.imm
@@ -156,7 +171,7 @@ cdef void op_lbu(HartState* h, Op* ip, i64 left) noexcept nogil:
         h.x[ip.rd] = (<u8*>(va + e.addend))[0]
         advance(h, ip, left)
     else:
-        load_slow(h, ip, left, va, 0, h.data_context)
+        load_slow(h, ip, left, va, 0)
 
 cdef void op_lhu(HartState* h, Op* ip, i64 left) noexcept nogil:
     cdef u64 va = h.x[ip.rs1] + <i64>ip.imm
@@ -165,7 +180,7 @@ cdef void op_lhu(HartState* h, Op* ip, i64 left) noexcept nogil:
         h.x[ip.rd] = (<u16*>(va + e.addend))[0]
         advance(h, ip, left)
     else:
-        load_slow(h, ip, left, va, 1, h.data_context)
+        load_slow(h, ip, left, va, 1)
 
 cdef void op_lwu(HartState* h, Op* ip, i64 left) noexcept nogil:
     cdef u64 va = h.x[ip.rs1] + <i64>ip.imm
@@ -174,7 +189,7 @@ cdef void op_lwu(HartState* h, Op* ip, i64 left) noexcept nogil:
         h.x[ip.rd] = (<u32*>(va + e.addend))[0]
         advance(h, ip, left)
     else:
-        load_slow(h, ip, left, va, 2, h.data_context)
+        load_slow(h, ip, left, va, 2)
 
 cdef void op_sb(HartState* h, Op* ip, i64 left) noexcept nogil:
     cdef u64 va = h.x[ip.rs1] + <i64>ip.imm
@@ -183,7 +198,7 @@ cdef void op_sb(HartState* h, Op* ip, i64 left) noexcept nogil:
         (<u8*>(va + e.addend))[0] = <u8>h.x[ip.rs2]
         advance(h, ip, left)
     else:
-        store_slow(h, ip, left, va, 0, h.data_context)
+        store_slow(h, ip, left, va, 0)
 
 cdef void op_sh(HartState* h, Op* ip, i64 left) noexcept nogil:
     cdef u64 va = h.x[ip.rs1] + <i64>ip.imm
@@ -192,7 +207,7 @@ cdef void op_sh(HartState* h, Op* ip, i64 left) noexcept nogil:
         (<u16*>(va + e.addend))[0] = <u16>h.x[ip.rs2]
         advance(h, ip, left)
     else:
-        store_slow(h, ip, left, va, 1, h.data_context)
+        store_slow(h, ip, left, va, 1)
 
 cdef void op_sw(HartState* h, Op* ip, i64 left) noexcept nogil:
     cdef u64 va = h.x[ip.rs1] + <i64>ip.imm
@@ -201,7 +216,7 @@ cdef void op_sw(HartState* h, Op* ip, i64 left) noexcept nogil:
         (<u32*>(va + e.addend))[0] = <u32>h.x[ip.rs2]
         advance(h, ip, left)
     else:
-        store_slow(h, ip, left, va, 2, h.data_context)
+        store_slow(h, ip, left, va, 2)
 
 cdef void op_sd(HartState* h, Op* ip, i64 left) noexcept nogil:
     cdef u64 va = h.x[ip.rs1] + <i64>ip.imm
@@ -210,7 +225,7 @@ cdef void op_sd(HartState* h, Op* ip, i64 left) noexcept nogil:
         (<u64*>(va + e.addend))[0] = <u64>h.x[ip.rs2]
         advance(h, ip, left)
     else:
-        store_slow(h, ip, left, va, 3, h.data_context)
+        store_slow(h, ip, left, va, 3)
 
 
 # ---------------------------------------------------------------- atomics ("A")

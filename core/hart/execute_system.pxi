@@ -106,13 +106,13 @@ cdef Context* guest_context(HartState* h, Op* ip, i64 left) noexcept nogil:
 cdef void guest_load(HartState* h, Op* ip, i64 left, int kind) noexcept nogil:
     cdef Context* c = guest_context(h, ip, left)
     if c != NULL:
-        load_slow(h, ip, left, h.x[ip.rs1], kind, c)
+        load_far(h, ip, left, h.x[ip.rs1], kind, c)
 
 
 cdef void guest_store(HartState* h, Op* ip, i64 left, int kind) noexcept nogil:
     cdef Context* c = guest_context(h, ip, left)
     if c != NULL:
-        store_slow(h, ip, left, h.x[ip.rs1], kind, c)
+        store_far(h, ip, left, h.x[ip.rs1], kind, c)
 
 
 cdef void guest_load_executable(HartState* h, Op* ip, i64 left, int kind) noexcept nogil:

@@ -14,12 +14,14 @@ class Memory:
     base, size: bytes, both multiples of 4096. Addresses are physical (hpa). Raises ValueError for a range outside.
     bytes_of: the memory whose bytes these are: what is derived from them (code, translations, dirty marks) is kept
     apart. Each of two such can serve harts in a thread of its own, as long as what either stores to is nothing that
-    the other looks at; `changed` is for when that moves.
+    the other looks at; `changed` is for when that moves. large_pages: the host may back it by such, which saves it from
+    missing its own TLB, but touches 2 MiB where 4 KiB were needed.
     """
 
     base: int
     size: int
-    def __init__(self, size: int | None = None, base: int = ..., *, bytes_of: Memory | None = None) -> None: ...
+    def __init__(self, size: int | None = None, base: int = ..., *, bytes_of: Memory | None = None,
+                 large_pages: bool = False) -> None: ...
     def read(self, hpa: int, length: int) -> bytes: ...
     def write(self, hpa: int, data: bytes | bytearray | memoryview) -> None: ...
     # load, store: 1 to 8 bytes, little endian, unsigned, need not be aligned
@@ -229,10 +231,15 @@ class Hart:
     def restore(self, state: HartState) -> None:
         """Become the hart that `save` saw: one with the same extensions and hosted modes. Raises ValueError."""
     # --- what a deprivileged guest borrows
-    lent_sstatus: int     # the guest's sstatus, but for FS and SD, which are the hart's own
+    def read_lent(self, number: int) -> int:
+        """The guest's sstatus, but for FS and SD, which are the hart's own; its stvec, sscratch, sepc, scause, stval.
+        Raises KeyError for another number."""
+    def write_lent(self, number: int, value: int) -> None:
+        """All 64 bits of it. Raises KeyError."""
     def lend(self, on: bool, waits: bool) -> None:
-        """While on, CSR instructions in U-mode that would trap are executed where they only read time, or read sstatus
-        and change no more of it than SIE, SPIE and SPP. waits: an interrupt waits for SIE, to set which must trap."""
+        """While on, CSR instructions in U-mode that would trap are executed where they only read time, read sstatus and
+        change no more of it than SIE, SPIE and SPP, or are about one of the others that are lent, whose writable bits
+        are the hart's. waits: an interrupt waits for SIE, to set which must trap."""
     def take_lent(self) -> int:
         """How many such instructions there were since the last call."""
     # --- looking without side effects

@@ -13,11 +13,13 @@ include "memory.pxi"
 include "caches.pxi"
 include "pmp.pxi"
 include "watch.pxi"
+include "second_level.pxi"
 include "notes.pxi"
 include "walk.pxi"
 include "translate.pxi"
 include "decode.pxi"
 include "aligned.pxi"
+include "fusion.pxi"
 include "blocks.pxi"
 include "interrupts.pxi"
 include "timers.pxi"
@@ -41,6 +43,7 @@ include "softfloat_convert.pxi"
 include "execute_float.pxi"
 include "execute_float_host.pxi"
 include "execute_system.pxi"
+include "fused.pxi"
 include "handlers.pxi"
 include "handlers_float.pxi"
 include "run.pxi"
@@ -53,3 +56,4 @@ load_tables()
 load_interrupt_tables()
 bind_handlers()
 bind_float_handlers()
+bind_fused()

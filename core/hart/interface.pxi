@@ -32,9 +32,7 @@ cdef class Hart:
         if h == NULL:
             raise MemoryError("cannot allocate a hart")
         self.state = h
-        h.contexts = <Context*>calloc(CONTEXTS, sizeof(Context))
-        h.jump = <Jump*>calloc(JUMP_SIZE, sizeof(Jump))
-        if h.contexts == NULL or h.jump == NULL:
+        if not caches_made(h):
             raise MemoryError("cannot allocate a hart's caches")
         if memory.isa != isa:
             code_reset(&memory.state)
@@ -83,8 +81,7 @@ cdef class Hart:
                         mem.harts[k] = mem.harts[k + 1]
                     mem.n_harts -= 1
                     break
-        free(self.state.contexts)
-        free(self.state.jump)
+        caches_free(self.state)
         free(self.state)
 
     # ------------------------------------------------------------ running
@@ -354,13 +351,11 @@ cdef class Hart:
         count, self.state.lent_count = self.state.lent_count, 0
         return count
 
-    @property
-    def lent_sstatus(self):
-        return self.state.lent_sstatus
+    def read_lent(self, int number):
+        return lent_place(self.state, number)[0]
 
-    @lent_sstatus.setter
-    def lent_sstatus(self, u64 value):
-        self.state.lent_sstatus = value
+    def write_lent(self, int number, u64 value):
+        lent_place(self.state, number)[0] = value
 
     def save(self):
         return saved(self)

@@ -11,6 +11,18 @@ cdef extern from "<sys/mman.h>" nogil:
     int PROT_READ, PROT_WRITE, MAP_PRIVATE, MAP_ANONYMOUS, MAP_NORESERVE
     void* MAP_FAILED
 
+cdef extern from *:
+    """
+    /* A guest's memory accesses miss the host's TLB as its own would; large pages spare most of that. */
+    static void hv_prefer_large_pages(void *address, size_t length)
+    {
+    #ifdef MADV_HUGEPAGE
+        madvise(address, length, MADV_HUGEPAGE);
+    #endif
+    }
+    """
+    void prefer_large_pages "hv_prefer_large_pages"(void* address, size_t length) nogil
+
 DEFAULT_RAM_BASE = 0x80000000
 
 
@@ -20,7 +32,7 @@ cdef class Memory:
     cdef Memory owner           # whose bytes these are, if another's
     cdef bint borrows           # they are
 
-    def __cinit__(self, size=None, base=DEFAULT_RAM_BASE, *, Memory bytes_of=None):
+    def __cinit__(self, size=None, base=DEFAULT_RAM_BASE, *, Memory bytes_of=None, bint large_pages=False):
         cdef MemState* mem = &self.state
         cdef void* ram
         cdef u64 frames
@@ -37,6 +49,8 @@ cdef class Memory:
             ram = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)
         if ram == MAP_FAILED:
             raise MemoryError(f"cannot reserve {size} bytes of guest memory")
+        if large_pages and not self.borrows:
+            prefer_large_pages(ram, size)
         mem.ram = <u8*>ram
         mem.base = base
         mem.size = size

@@ -175,7 +175,8 @@ cdef u64 held_permissions(TlbEntry* e, u64 page) noexcept nogil:
 
 cdef list translations_held(MemState* mem, u64 va):
     """(hart_id, satp or vsatp, hgatp, mode, hpa of the page, PTE_R|W|X) of each translation of va that a cache holds."""
-    cdef u64 page = va & ~<u64>OFFSET_MASK, permissions
+    cdef u64 page = va & ~<u64>OFFSET_MASK, permissions, hpa
+    cdef SecondEntry* behind
     cdef HartState* h
     cdef Context* c
     cdef TlbEntry* e
@@ -189,6 +190,11 @@ cdef list translations_held(MemState* mem, u64 va):
                 continue
             e = &c.tlb[(va >> PAGE_SHIFT) & (TLB_SIZE - 1)]
             permissions = held_permissions(e, page)
+            hpa = page + e.addend - <u64>mem.ram + mem.base
+            behind = second_entry(h, c, va)
+            if not permissions and second_holds(behind, c, va, PTE_R | PTE_W | PTE_X):
+                permissions = behind.facts & (PTE_R | PTE_W | PTE_X)
+                hpa = behind.hpa
             if permissions:
-                found.append((h.hart_id, c.atp, c.gatp, c.mode, page + e.addend - <u64>mem.ram + mem.base, permissions))
+                found.append((h.hart_id, c.atp, c.gatp, c.mode, hpa, permissions))
     return found

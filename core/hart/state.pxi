@@ -34,6 +34,9 @@ cdef enum:
     F_BASE = 64                 # x[F_BASE] is f0, and so on: an op names the registers of both files alike
     BLOCK_LIMIT = 62            # instructions in a block at most
     TLB_SIZE = 512              # entries per context, a power of two
+    SECOND_SIZE = 8192          # entries of the second level, a power of two
+    TABLES_SIZE = 256           # tables of the last level that walks start at, a power of two
+    PASSED_LIMIT = 8
     CONTEXTS = 24               # address-space contexts kept before the least recently used is dropped
     JUMP_SIZE = 4096            # entries of the jump cache, a power of two
     HASH_SIZE = 65536           # buckets of the block table, a power of two
@@ -128,15 +131,30 @@ cdef struct Block:              # straight-line code, never across a page; its o
     u32 straddle                # bits of the one instruction of a block that crosses a page, else 0
     Block* hash_next
     Block* page_next            # blocks of the same frame
-    Block* taken                # direct links to blocks of the same page
-    Block* fallthrough
     Side* side                  # one per op, and one for the end
+
+cdef struct Links:              # direct links to blocks of the same page; they stand right behind the block's last op, in an op's place
+    Block* taken
+    Block* fallthrough
 
 cdef struct TlbEntry:           # a hit is (va & (page mask | size - 1)) == tag; host pointer = va + addend
     u64 rtag
     u64 wtag
     u64 xtag
     u64 addend
+
+cdef struct SecondEntry:        # see second_level.pxi
+    u64 page                    # its virtual address
+    u64 epoch                   # Context.epoch of the content it belongs to
+    u64 hpa
+    u64 facts                   # PTE_R|W|X, and how many entries its walk read
+
+cdef struct KnownTable:         # a table of the last level
+    u64 key                     # the 2 MiB that it maps, and of which stage
+    u64 epoch
+    u64 hpa
+    u64 gpa                     # where the guest has it; without a G-stage the same
+    u64 reads                   # of entries, to come to it
 
 cdef struct Context:            # one address space as one privilege sees it, with its translation cache
     u64 atp
@@ -182,6 +200,7 @@ cdef struct HartState:
     bint lends                  # see lent.pxi: whether a deprivileged guest's S-mode may use what is lent,
     bint lent_waits             # whether an interrupt waits for its SIE,
     u64 lent_sstatus            # its sstatus but for FS,
+    u64 lent_values[5]          # sscratch, sepc, scause, stval, stvec,
     u64 lent_count              # and how often it did
     bint waiting
     bint float_on               # see float_state.pxi
@@ -240,6 +259,11 @@ cdef struct HartState:
     bint pmp_open               # entry 0 grants everything to everyone
     u64 walked[WALK_LIMIT]      # physical addresses of the entries the current walk read
     int n_walked
+    u64 reads_saved             # reads that it did not have to do
+    int n_passed                # tables of the last level that it read
+    KnownTable passed[PASSED_LIMIT]
+    SecondEntry* second
+    KnownTable tables[TABLES_SIZE]
     u64 walk_perms              # PTE_R|W|X that the leaf, or both leaves, allow; PTE_D where a store may be cached
     bint walk_superpage
     bint looking                # the walk is a debugger's: it sets no A and no D
@@ -263,7 +287,7 @@ cdef struct HartState:
     u64 until_before            # at its start: see watch.pxi
     # one-instruction block for exact stops
     Block scratch
-    Op scratch_ops[2]
+    Op scratch_ops[3]
     Side scratch_side[3]
     u64 csr[4096]
     u64 csr_mask[4096]          # bits that software can change by plain masking

@@ -1,20 +1,11 @@
 # Address translation as the execute unit asks for it: a walk, PMP, and the fill of the translation cache.
 
-cdef void tlb_fill(HartState* h, Context* c, u64 va, u64 hpa, int access) noexcept nogil:
-    """Cache the translation that the last walk found, and make the entries it read feed the cache."""
+cdef inline void tlb_place(HartState* h, Context* c, u64 va, u64 hpa, u64 perms, int access) noexcept nogil:
+    """Put a translation into the context's cache, with the tags that its rights and its frame's state allow."""
     cdef MemState* mem = h.mem
     cdef TlbEntry* e = &c.tlb[(va >> PAGE_SHIFT) & (TLB_SIZE - 1)]
     cdef u64 page = va & ~<u64>OFFSET_MASK
     cdef u64 frame = frame_of(mem, hpa)
-    cdef u64 perms = h.walk_perms
-    cdef int i
-    if not h.stale:
-        for i in range(h.n_walked):
-            feed_pte(mem, h.walked[i])
-    if h.walk_superpage:
-        c.has_superpage = True
-    if not h.pmp_open:
-        perms &= pmp_page_perms(h, hpa, c.mode & CTX_PRIV)
     if h.watching and page_watched(h, page, TDATA1_LOAD | TDATA1_STORE):
         perms &= PTE_X
     e.addend = <u64>host(mem, hpa & ~<u64>OFFSET_MASK) - page
@@ -28,15 +19,55 @@ cdef void tlb_fill(HartState* h, Context* c, u64 va, u64 hpa, int access) noexce
         e.wtag = EVERY_BIT
 
 
+cdef void tlb_fill(HartState* h, Context* c, u64 va, u64 hpa, int access) noexcept nogil:
+    """Cache the translation that the last walk found, and make the entries it read feed the cache."""
+    cdef u64 perms = h.walk_perms
+    cdef int i
+    if not h.stale:
+        for i in range(h.n_walked):
+            feed_pte(h.mem, h.walked[i])
+    if h.walk_superpage:
+        c.has_superpage = True
+    if not h.pmp_open:
+        perms &= pmp_page_perms(h, hpa, c.mode & CTX_PRIV)
+    second_fill(h, c, va, hpa, perms)
+    tlb_place(h, c, va, hpa, perms, access)
+
+
+cdef inline bint refill(HartState* h, u64 va, int access) noexcept nogil:
+    """An access missed the data context's cache: whether the second level has what makes it hit when it is done again.  What hit, and came
+    here for another reason, would only come again."""
+    cdef TlbEntry* e = &h.tlb[(va >> PAGE_SHIFT) & (TLB_SIZE - 1)]
+    cdef u64 hpa = 0, perms = 0, walks = h.walks, reads = h.walk_reads
+    cdef u8 flags
+    if h.watching or (e.wtag if access == STORE else e.rtag) == va & ~<u64>OFFSET_MASK:
+        return False
+    if not second_find(h, h.data_context, va, access, &hpa, &perms):
+        return False
+    flags = h.mem.flags[frame_of(h.mem, hpa)]
+    if flags & (FRAME_NO_WRITE_TAG if access == STORE else FRAME_LOADS_WATCHED):
+        h.walks = walks                             # the slow path looks again
+        h.walk_reads = reads
+        return False
+    h.tlb_misses += 1
+    tlb_place(h, h.data_context, va, hpa, perms, access)
+    return True
+
+
 cdef int translate(HartState* h, Context* c, u64 va, u64 size, int access, u64* hpa) noexcept nogil:
     """Translate an access that lies within one page: 0 and its physical address, or the cause of the exception."""
     cdef bint uniform = True
+    cdef u64 page = 0, perms = 0
     cdef int cause
     h.tlb_misses += 1
+    if second_find(h, c, va, access, &page, &perms):
+        hpa[0] = page | (va & OFFSET_MASK)
+        tlb_place(h, c, va, page, perms, access)
+        return 0
     cause = walk(h, c, va, access, False, hpa, &uniform)
     if h.n_walked:
         h.walks += 1
-        h.walk_reads += <u64>h.n_walked
+        h.walk_reads += <u64>h.n_walked + h.reads_saved
         walk_noted(h)
     if cause:
         return cause

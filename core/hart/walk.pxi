@@ -145,12 +145,19 @@ cdef int gstage(HartState* h, Context* c, u64 gpa, int checked, int access, int 
     cdef u64 table, place, pte = 0, index_mask = form.root_mask, missing
     cdef int level = form.levels - 1
     cdef bint mxr = why == EXPLICIT and (c.mode & CTX_MXR) != 0     # it is about explicit loads
+    cdef KnownTable* known
     if mode == MODE_BARE:
         hpa[0] = gpa
         return 0
     if gpa >> form.address_bits:
         return guest_page_fault(h, access, gpa, why)
     table = (root & HGATP_PPN & ~<u64>3) << PAGE_SHIFT
+    known = table_known(h, c, gpa, 1)
+    if known != NULL:
+        table = known.hpa
+        level = 0
+        index_mask = 511
+        h.reads_saved += known.reads
     while True:
         place = table + (gpa >> (PAGE_SHIFT + 9 * level) & index_mask) * PTE_SIZE
         if not read_pte(h, place, &pte, uniform):
@@ -175,6 +182,8 @@ cdef int gstage(HartState* h, Context* c, u64 gpa, int checked, int access, int 
             return access_fault(access)
     if level:
         h.walk_superpage = True
+    elif known == NULL:
+        table_passed(h, c, gpa, 1, place, place, <u64>form.levels - 1)
     if why == EXPLICIT:
         h.walk_perms &= leaf_perms(pte, mxr)
     hpa[0] = leaf_address(pte, level, gpa)
@@ -189,6 +198,8 @@ cdef int walk(HartState* h, Context* c, u64 va, int access, bint execute_as_read
     cdef u64 mode = (root & SATP_MODE) >> SATP_MODE_SHIFT
     cdef int checked = FETCH if execute_as_read else access
     h.n_walked = 0
+    h.n_passed = 0
+    h.reads_saved = 0
     h.walk_perms = PTE_R | PTE_W | PTE_X
     h.walk_superpage = False
     h.fault_guest = False
@@ -211,11 +222,19 @@ cdef int walk_tables(HartState* h, Context* c, u64 va, int access, int checked, 
     cdef u64 table = (root & SATP_PPN) << PAGE_SHIFT, gpa = 0, place = 0, pte = 0, missing
     cdef int level = form.levels - 1, unused = 64 - form.address_bits, cause
     cdef bint mxr = (c.mode & (CTX_MXR | CTX_VMXR)) != 0
+    cdef KnownTable* known
     if <u64>(<i64>(va << unused) >> unused) != va:
         return page_fault(access)
+    known = table_known(h, c, va, 0)
+    if known != NULL:
+        table = known.gpa
+        level = 0
+        h.reads_saved += known.reads
     while True:
         place = gpa = table + (va >> (PAGE_SHIFT + 9 * level) & 511) * PTE_SIZE
-        if virtual:
+        if known != NULL:
+            place = known.hpa | (gpa & OFFSET_MASK)
+        elif virtual:
             cause = gstage(h, c, gpa, LOAD, access, PTE_READ, &place, uniform)
             if cause:
                 return cause
@@ -229,6 +248,8 @@ cdef int walk_tables(HartState* h, Context* c, u64 va, int access, int checked, 
             return page_fault(access)
         table = pte_page(pte)
         level -= 1
+    if level == 0 and known == NULL:
+        table_passed(h, c, va, 0, place, gpa, <u64>h.n_walked + h.reads_saved - 1)
     if pte & PTE_U:
         if (c.mode & CTX_PRIV) == S_MODE:
             if access == FETCH or not c.mode & CTX_SUM:

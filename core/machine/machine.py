@@ -152,7 +152,7 @@ class Machine:
         isa = isa if has_h else without(isa, "H")
         guests = aia_guests if "H" in isa else 0
         has_files = aia is Aia.APLIC_IMSIC
-        self.memory = Memory(memory_size, RAM_BASE)
+        self.memory = Memory(memory_size, RAM_BASE, large_pages=True)
         self.harts = tuple(
             Hart(self.memory, hart_id=index, isa=close([*isa, "Smaia"]) if has_files else isa, hosts=hosts,
                  steps_per_tick=steps_per_tick, tlb=tlb, guest_files=guests if has_files else None)

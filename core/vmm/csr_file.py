@@ -60,6 +60,9 @@ GUEST_CSRS: Final = (SSTATUS, SIE, STVEC, SCOUNTEREN, SENVCFG, SSCRATCH, SEPC, S
 
 CSR_NAMES: Final = {number: csr.name for csr in BY_NAME.values() if (number := csr.number) in GUEST_CSRS}
 
+LENT: Final = frozenset({SSTATUS, STVEC, SSCRATCH, SEPC, SCAUSE, STVAL})
+"""Those that a deprivileged guest's hart keeps for it."""
+
 INTERRUPT_LINES: Final = {SSI: 1 << SSI, STI: 1 << STI, SEI: 1 << SEI}
 """The interrupts a guest can get, by number, with their bits in sip."""
 
@@ -89,11 +92,11 @@ class Csrs(Protocol):
 class CsrFile:
     """Supervisor CSRs that exist only here: what the deprivileged guest's CSR instructions act on.
 
-    sstatus is with the hart, which may use it for the guest (`Hart.lend`). Its FS is the hart's own, which decides in
-    U-mode what the guest's would and turns dirty when it should; unless the guest has no F: then the hart's stays off,
-    and FS is a bit like the others.
+    What is LENT is with the hart, which may use it for the guest (`Hart.lend`). The FS of sstatus is the hart's own,
+    which decides in U-mode what the guest's would and turns dirty when it should; unless the guest has no F: then the
+    hart's stays off, and FS is a bit like the others.
 
-    hart: the guest's. isa: the extensions that the guest has. values: number to value, for all but sstatus. is_stale:
+    hart: the guest's. isa: the extensions that the guest has. values: number to value, for all others. is_stale:
     translation, or what may be done in U-mode, depends on something that was written since the flag was last cleared.
     """
 
@@ -104,7 +107,8 @@ class CsrFile:
         self._hart = hart
         self._has_float = "F" in isa
         self.values: dict[int, int] = {number: BY_NAME[name].reset for number, name in CSR_NAMES.items()}
-        self.status = self.values.pop(SSTATUS)
+        for number in LENT:
+            hart.write_lent(number, self.values.pop(number))
         self._masks = {number: BY_NAME[name].write_mask & ~BY_NAME[name].absent_bits(isa)
                        for number, name in CSR_NAMES.items()}
         self.is_stale = True
@@ -112,11 +116,11 @@ class CsrFile:
     @property
     def status(self) -> int:
         """sstatus, but for FS and SD where they are the hart's own."""
-        return self._hart.lent_sstatus
+        return self._hart.read_lent(SSTATUS)
 
     @status.setter
     def status(self, value: int) -> None:
-        self._hart.lent_sstatus = value
+        self._hart.write_lent(SSTATUS, value)
 
     def read(self, number: int) -> int:
         """The value. Raises KeyError if a guest has no such CSR."""
@@ -127,6 +131,8 @@ class CsrFile:
             if value & SSTATUS_FS == SSTATUS_FS:
                 return value | SSTATUS_SD
             return value
+        if number in LENT:
+            return self._hart.read_lent(number)
         return self.values[number]
 
     def write(self, number: int, value: int) -> None:
@@ -152,6 +158,9 @@ class CsrFile:
             self.is_stale = True
             if value & _CBIE == _CBIE_RESERVED:
                 mask &= ~_CBIE
+        if number in LENT:
+            self._hart.write_lent(number, self._hart.read_lent(number) & ~mask | value & mask)
+            return
         values = self.values
         values[number] = values[number] & ~mask | value & mask
 

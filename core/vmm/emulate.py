@@ -149,6 +149,60 @@ def emulate_access(vcpu: Vcpu, instruction: Decoded, op: MemoryOp, fault_gva: in
     return None
 
 
+class Plain(NamedTuple):
+    """A load or store of an integer register, as `emulate_device` needs it. sign: the value's top bit, 0 if it is
+    unsigned; mask: all of its bits."""
+
+    is_load: bool
+    register: int
+    base: int
+    offset: int
+    size: int
+    sign: int
+    mask: int
+    length: int
+
+
+_PLAIN: dict[int, Plain | None] = {}
+"""By an instruction's bits; None for what is something else."""
+
+
+def _find_plain(insn: int) -> Plain | None:
+    found = find_memory_op(insn)
+    if found is None or found[1].kind not in ("load", "store") or found[1].is_float:
+        return None
+    instruction, op = found
+    is_load = op.kind == "load"
+    return Plain(is_load, instruction.rd if is_load else instruction.rs2, instruction.rs1, instruction.imm, op.size,
+                 1 << 8 * op.size - 1 if op.is_signed else 0, (1 << 8 * op.size) - 1, instruction.length)
+
+
+def emulate_device(vcpu: Vcpu, insn: int, gva: int, gpa: int) -> bool:
+    """As emulate_access, for what nearly every access to a device is: an integer register, aligned, and answered.
+
+    False if it is not all of these: nothing has happened then. `gpa` is no RAM.
+    """
+    try:
+        plain = _PLAIN[insn]
+    except KeyError:
+        plain = _PLAIN[insn] = _find_plain(insn)
+    if plain is None:
+        return False
+    is_load, register, base, offset, size, sign, mask, length = plain
+    hart = vcpu.hart
+    if gva & size - 1 or hart.read_gpr(base) + offset & _WORD64 != gva:
+        return False
+    if is_load:
+        value = vcpu.vm.bus.load(gpa, size)
+        if value is None:
+            return False
+        hart.write_gpr(register, value - 2 * sign if value & sign else value)
+    elif not vcpu.vm.bus.store(gpa, size, hart.read_gpr(register) & mask):
+        return False
+    hart.retire(length)
+    return True
+
+
 def _write_float(vcpu: Vcpu, register: int, value: int, size: int) -> None:
     """A load into a floating-point register, which is NaN-boxed and makes the guest's FS dirty."""
     vcpu.hart.write_fpr(register, value | _WORD64 << 8 * size & _WORD64)

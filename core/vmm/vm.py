@@ -61,9 +61,9 @@ Tenancy = tuple[FrameAllocator, GuestMemory]
 def _own_machine(config: VmConfig) -> Tenancy:
     """A machine with as much RAM as one VM needs."""
     if not config.technique_class.owns_frames:
-        memory = Memory(config.memory, base=RAM_BASE)
+        memory = Memory(config.memory, base=RAM_BASE, large_pages=True)
         return FrameAllocator(memory), IdentityMemory(memory, RAM_BASE, config.memory)
-    memory = Memory(config.memory + config.table_space, base=RAM_BASE)
+    memory = Memory(config.memory + config.table_space, base=RAM_BASE, large_pages=True)
     frames = FrameAllocator(memory)
     return frames, GuestMemory(memory, frames, RAM_BASE, config.memory)
 

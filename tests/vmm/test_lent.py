@@ -30,6 +30,21 @@ loop:
 """
 
 
+VALUES = """
+    li t0, -1
+loop:
+    csrrw s2, sscratch, t0
+    csrrc s3, sepc, s2
+    csrrs s4, sepc, t0
+    csrrw s5, stvec, t0
+    csrrsi s6, scause, 5
+    csrrci s7, scause, 1
+    csrw stval, s7
+    addi t0, t0, 12
+    j loop
+"""
+
+
 def run_both(source: object, steps: int, stride: int) -> tuple[Vm, Vm]:
     """One guest with and without, compared at every stride: state, and exits by reason."""
     vms = [Vm(VmConfig(memory=MEMORY, lends_csrs=on), source) for on in (True, False)]  # type: ignore[arg-type]
@@ -61,6 +76,13 @@ def count_runs(vm: Vm, steps: int) -> int:
 def test_it_is_used() -> None:
     on, off = run_both(guest(TOGGLES), 200, 50)
     assert on.vcpus[0].exits[ExitReason.CSR] > 100
+    assert count_runs(on, 600) < 5
+    assert count_runs(off, 600) > 400
+
+
+def test_csrs_that_only_hold_a_value_are_lent_with_their_writable_bits() -> None:
+    on, off = run_both(guest(VALUES), 900, 7)
+    assert on.vcpus[0].exits[ExitReason.CSR] > 600
     assert count_runs(on, 600) < 5
     assert count_runs(off, 600) > 400
 

@@ -40,18 +40,18 @@ class Workload:
 
 
 WORKLOADS = (
-    Workload("integer", "bench-integer", 600),
-    Workload("dhrystone", "bench-dhrystone", 250),
-    Workload("memory", "bench-memory", 8, 2 * TLB_ENTRIES),
-    Workload("memory-chase", "bench-memory-chase", 8, 2 * TLB_ENTRIES),
-    Workload("memory-sieve", "bench-memory-sieve", 16),
-    Workload("memory-copy", "bench-memory-copy", 12),
-    Workload("float", "bench-float", 200),
+    Workload("integer", "bench-integer", 2400),
+    Workload("dhrystone", "bench-dhrystone", 2000),
+    Workload("memory", "bench-memory", 16, 2 * TLB_ENTRIES),
+    Workload("memory-chase", "bench-memory-chase", 16, 2 * TLB_ENTRIES),
+    Workload("memory-sieve", "bench-memory-sieve", 64),
+    Workload("memory-copy", "bench-memory-copy", 48),
+    Workload("float", "bench-float", 600),
     Workload("sv39", "bench-sv39", 12),
     Workload("sv39-wide", "bench-sv39", 12, 4 * TLB_ENTRIES),
     Workload("two-stage", "bench-two-stage", 12),
     Workload("two-stage-wide", "bench-two-stage", 12, 4 * TLB_ENTRIES),
-    Workload("traps", "bench-traps", 50),
+    Workload("traps", "bench-traps", 100),
     Workload("boot", "kernel", append="workload=4"),
 )
 """In the order of the report."""

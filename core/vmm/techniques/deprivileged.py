@@ -29,6 +29,9 @@ _ROLES: Final[dict[tuple[int, int], Role]] = {
 """By mode and the SUM and MXR bits of sstatus."""
 
 _CSR_INSTRUCTIONS: Final = {"csrrw", "csrrs", "csrrc", "csrrwi", "csrrsi", "csrrci"}
+_NEEDED_TO_LEND: Final = {"F", "Zicntr", "Zca"}
+"""Without one of these the guest's CSRs differ from the hart's in what they hold."""
+
 _SUM_MXR: Final = SSTATUS_SUM | SSTATUS_MXR
 _REAL_SCOUNTEREN: Final = csr_number("scounteren")
 _REAL_SENVCFG: Final = csr_number("senvcfg")
@@ -50,7 +53,7 @@ class Deprivileged(ShadowPaged):
         self._loaded_satp = 0
         is_own = vm.config.handlers.keys().isdisjoint({causes.ILLEGAL_INSTRUCTION}) and not (
             vm.config.instruction_handlers.keys() & _CSR_INSTRUCTIONS)
-        self._can_lend = vm.config.lends_csrs and is_own and {"F", "Zicntr"} <= vm.config.isa
+        self._can_lend = vm.config.lends_csrs and is_own and vm.config.isa >= _NEEDED_TO_LEND
         self._lends = False
 
     @property

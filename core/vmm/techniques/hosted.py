@@ -9,7 +9,7 @@ from ...hart import EXIT_BREAKPOINT, EXIT_BUDGET, EXIT_TRAP, EXIT_WATCHPOINT, HO
 from ...isa import causes
 from ...isa.csrs import BY_NAME
 from ..csr_file import field_mask
-from ..emulate import emulate_access, find_memory_op
+from ..emulate import emulate_access, emulate_device, find_memory_op
 from ..exits import HANDLED, REFLECT, ExitHandler, ExitReason, reflected
 from ..privileged import InstructionTable
 from ..sbi import call
@@ -209,13 +209,17 @@ class Hosted:
     def emulate(self, exit: Exit, reason: int, gpa: int) -> bool:
         """Execute the trapped load, store or atomic for the guest, whose faulting address leads to `gpa`; if it faults,
         the guest gets that exception. Whether it retired."""
+        vcpu = self.vcpu
+        if not self.vm.ram.contains(gpa) and emulate_device(vcpu, exit.insn, exit.tval, gpa):
+            vcpu.exits[reason] += 1
+            return True
         found = find_memory_op(exit.insn)
         assert found is not None, f"no memory instruction: {exit.insn:#x} at {exit.pc:#x}"
-        fault = emulate_access(self.vcpu, *found, exit.tval, gpa)
+        fault = emulate_access(vcpu, *found, exit.tval, gpa)
         if fault is not None:
             self.reflect(fault.cause, fault.tval)
             return False
-        self.vcpu.exits[reason] += 1
+        vcpu.exits[reason] += 1
         return True
 
     # --- handlers
