@@ -296,6 +296,21 @@ def test_it_follows_the_guest() -> None:
     glass(test)
 
 
+def test_where_an_address_leads_is_hidden_while_the_user_guesses() -> None:
+    async def test(desk: Desk) -> None:
+        await desk.press("3", "k")
+        panel = panel_of(desk)
+        desk.app.predicting = True
+        await desk.settle()
+        assert "hidden until you have guessed" in panel.cells.plain
+        assert "80310" not in panel.cells.plain and panel.at_cursor() is None
+        desk.app.predicting = False
+        await desk.settle()
+        assert "80310" in panel.cells.plain
+
+    glass(test, inspection=walked("shadow"))
+
+
 # --- painting
 
 

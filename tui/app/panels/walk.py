@@ -17,7 +17,7 @@ from ..widgets.cells import CellsView, Painting
 from .base import Panel, Place
 from .memory import MemoryPanel
 from .space_lines import PageSpot, paint_grid, paint_ranges
-from .walk_lines import ACCESSES, Spot, paint_walk
+from .walk_lines import ACCESSES, Spot, paint_hidden, paint_walk
 
 WALK, SPACE, PAGES = range(3)
 
@@ -76,6 +76,14 @@ capital if it was stored to since the last checkpoint.
         """One list, whatever the tab."""
         yield CellsView()
 
+    def on_mount(self) -> None:
+        """While a guess is open, where an address leads is hidden."""
+        super().on_mount()
+        self.watch(self.app, "predicting", self._repaint, init=False)
+
+    def _repaint(self) -> None:
+        self._paint()
+
     @property
     def cells(self) -> CellsView:
         """The list."""
@@ -110,7 +118,7 @@ capital if it was stored to since the last checkpoint.
         view, width = self.view, max(20, self.cells.size.width - 1)
         here = (self.cells.row, self.cells.cell)
         if self.tab == WALK and isinstance(view, WalkView):
-            self._painting = paint_walk(view, width, here)
+            self._painting = paint_hidden(view, width) if self.glass.predicting else paint_walk(view, width, here)
         elif isinstance(view, SpaceView):
             self._painting = (paint_ranges if self.tab == SPACE else paint_grid)(view, width, here)
         else:

@@ -24,6 +24,7 @@ from ....core.vmm.views.walk import WalkView
 from ....core.vmm.walker import ACCESS_FAULT, PAGE_FAULT
 from ..text import Line, Piece, address, size, wrapped
 from ..widgets.cells import Painting
+from .card_lines import HIDDEN
 from .walk_details import detail_lines
 
 ACCESSES: Final = ("fetch", "load", "store")
@@ -60,6 +61,13 @@ def paint_walk(view: WalkView, width: int, here: tuple[int, int] = (0, 0)) -> Pa
     spot = painting.thing(*here)
     if isinstance(spot, Spot):
         painting.add(Content(""), *detail_lines(view, spot.stage, spot.entry, spot.number, width))
+    return painting
+
+
+def paint_hidden(view: WalkView, width: int) -> Painting:
+    """The address, while the user is to guess where it leads."""
+    painting = Painting()
+    painting.add(*_head(view, width), Content(""), Content.styled(HIDDEN, "$text-warning"))
     return painting
 
 
