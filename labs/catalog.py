@@ -22,6 +22,9 @@ PACKAGES: Final[dict[int, str]] = {
 JUDGES: Final = ("jail", "judge", "kit")
 """The folders beside a lab's own that decide what a result is."""
 
+JUDGES_FILES: Final = ("api.py", "catalog.py", "lab.py", "submission.py")
+"""And the files."""
+
 
 @cache
 def find_lab(number: int) -> Lab:
@@ -41,9 +44,11 @@ def all_labs() -> list[Lab]:
 def version_of(number: int) -> str:
     """A hash of all that decides a result: the program's version, the lab, and what judges it."""
     state = hashlib.blake2b(version("hartvisor").encode(), digest_size=16)
+    paths = [HERE / name for name in JUDGES_FILES]
     for folder in (*(HERE / name for name in JUDGES), HERE / PACKAGES[number]):
-        for path in sorted(folder.rglob("*.py")):
-            state.update(path.relative_to(HERE).as_posix().encode() + b"\0" + path.read_bytes())
+        paths += sorted(folder.rglob("*.py"))
+    for path in paths:
+        state.update(path.relative_to(HERE).as_posix().encode() + b"\0" + path.read_bytes())
     return state.hexdigest()
 
 

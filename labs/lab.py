@@ -37,7 +37,8 @@ class Check:
 
     name: unique in the lab. task: a task's name. title: what it looks for, in one line. points: at most.
     run: judges; whatever it asks of the student's code it asks through the trial.
-    cpu: CPU seconds that the reference answer's Python takes for it, as measured; a student's may take 100 times that.
+    cpu: CPU seconds that the reference answer's Python takes for it, as measured (`python -m tests.labs.cpu`); a
+    student's may take 100 times that.
     """
 
     name: str
@@ -46,7 +47,7 @@ class Check:
     points: int
     run: Callable[[Trial], Verdict]
     kind: str = "check"
-    cpu: float = 0.01
+    cpu: float = 0.03
 
 
 @dataclass(frozen=True)

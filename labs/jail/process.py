@@ -175,17 +175,22 @@ class Child:
 
     def _pump(self) -> bool:
         """Send, receive and drain what can be; False where the child closed its line."""
-        readers = [self._from, *([self._printed] if self._is_output_open else [])]
-        readable, writable, _ = select.select(readers, [self._to] if self._outgoing else [], [], POLL)
-        self._was_silent = not readable and not writable
-        if self._printed in readable:
+        poll = select.poll()  # select() has no descriptors beyond 1023, which a program with a UI may have
+        poll.register(self._from, select.POLLIN)
+        if self._is_output_open:
+            poll.register(self._printed, select.POLLIN)
+        if self._outgoing:
+            poll.register(self._to, select.POLLOUT)
+        ready = {descriptor for descriptor, _ in poll.poll(1000 * POLL)}
+        self._was_silent = not ready
+        if self._printed in ready:
             self._drain()
-        if writable:
+        if self._to in ready:
             try:
                 self._outgoing = self._outgoing[os.write(self._to, self._outgoing):]
             except (BrokenPipeError, BlockingIOError):
                 self._outgoing = memoryview(b"")
-        if self._from in readable:
+        if self._from in ready:
             data = os.read(self._from, 1 << 16)
             self._received += data
             return bool(data)

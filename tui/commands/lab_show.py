@@ -54,4 +54,4 @@ def explain_failure(check: CheckResult, console: Console) -> None:
     text = disassemble(hart.fetch_insn(), found.pc)
     console.print(f"\n{found.pc:#x}  {text}" + (f"    {found.line}" if found.line else ""), markup=False)
     console.print(f"then {found.field} is {found.got}, not {found.wanted}", markup=False)
-    console.print(f"\nstep around in it: hartvisor tui {path}", markup=False)
+    console.print(f"\nstep around in it: hartvisor tui {path}, and there: goto #{found.step}", markup=False)
