@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-from hartvisor.guest import images, programs
+from hartvisor.guest import benchmarks, images, programs
 from tests.structure.tree import FOLDERS, ROOT, own_files
 
 OURS = [path for path in own_files() if path.parts[0] in FOLDERS]
@@ -78,7 +78,7 @@ def test_wheel_holds_every_extension(wheel_names: set[str]) -> None:
 
 
 def test_wheel_holds_every_built_guest(wheel_names: set[str]) -> None:
-    shipped = {f"hartvisor/guest/images/{info.path.name}" for info in images()}
+    shipped = {f"hartvisor/guest/images/{info.path.name}" for info in (*images(), *benchmarks())}
     shipped |= {f"hartvisor/guest/images/tern/{path.name}" for path in programs()}
     assert shipped == {name for name in wheel_names if name.endswith(".elf")}
 
