@@ -15,6 +15,7 @@ from hartvisor.core.vmm.views.vms import Balloon, MemoryUse, MemoryView, VmRow, 
 from hartvisor.tui.app.panels.vms import CONSOLE, MEMORY, VMS, VmsPanel, render_memory, render_vms, rows_of
 from hartvisor.tui.app.screens.help import HelpScreen
 from hartvisor.tui.app.widgets.console import Console
+from hartvisor.tui.app.widgets.lines import LinesView
 
 from .support import DARK, LIGHT, NARROW, SIZES, WIDE, Desk, glass
 
@@ -81,10 +82,12 @@ def test_the_tabs_are_shown_at_every_size(size: tuple[int, int], theme: str) -> 
 def test_enter_a_click_and_tab_look_at_another_vm() -> None:
     async def test(desk: Desk) -> None:
         inspection = desk.app.inspection
-        await desk.press("6", "down", "down", "down", "enter")
+        lines = desk.app.main.query_one("#vms-list", LinesView)
+        await desk.press("6", "down", "down", "enter")
         assert inspection.current == 1
         await desk.press("tab")
         assert inspection.current == 2
+        assert "kernel 3" in lines.lines[lines.cursor].plain, "the cursor goes along"
         await desk.press("shift+tab", "shift+tab")
         assert inspection.current == 0
         await desk.pilot.click("#vms-list", offset=(5, 6))

@@ -185,6 +185,10 @@ G-stage tables are the hypervisor's.
         Binding("space", "run_this", "Run or pause this VM", show=False),
     ]
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._current = -1      # the VM that was looked at when the table was painted last
+
     def compose(self) -> ComposeResult:
         """A list for each tab but the console's, of which one shows."""
         yield LinesView(id="vms-list")
@@ -245,7 +249,9 @@ G-stage tables are the hypervisor's.
         """Paint it; a view of another tab's comes too late."""
         if isinstance(view, VmsView) and self.tab == VMS:
             lines = self.query_one("#vms-list", LinesView)
-            lines.set_lines(render_vms(view, self._width))
+            is_other, self._current = view.current != self._current, view.current
+            cursor = rows_of(view, self._width).index(view.current) if is_other else None
+            lines.set_lines(render_vms(view, self._width), cursor=cursor)
         elif isinstance(view, MemoryView) and self.tab == MEMORY:
             lines = self.query_one("#vms-memory", LinesView)
             lines.set_lines(render_memory(view, self._width))
