@@ -53,7 +53,7 @@ def run_debugged(guest: Guest[End], target: Target, listen: Listen, limit: int |
     is_terminal = os.isatty(STDIN)
 
     def tell(line: str) -> None:
-        sys.stderr.write(f"hartvisor: {line}" + ("\r\n" if is_terminal else "\n"))
+        sys.stderr.write(f"hartvisor: {line}\n")
         sys.stderr.flush()
 
     try:

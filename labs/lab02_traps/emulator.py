@@ -13,6 +13,7 @@ from ...core.vmm.csr_file import (
     CSR_NAMES,
     CYCLE,
     INSTRET,
+    LENT,
     SATP,
     SIE,
     SIP,
@@ -115,6 +116,8 @@ class Emulating:
                 csrs.status = value & ~(SSTATUS_FS | SSTATUS_SD)
             elif number == SATP:
                 csrs.write(SATP, value)  # an unsupported MODE goes no further; it is found when values are compared
+            elif number in LENT:
+                real.write_lent(number, value)
             else:
                 csrs.values[number] = value
         csrs.is_stale = True

@@ -102,7 +102,7 @@ def test_a_profile_is_the_same_in_every_run(tmp_path: Path) -> None:
     assert folded == (tmp_path / "two").read_text()
     stacks = [line.rpartition(" ") for line in folded.splitlines()]
     assert sum(int(count) for _, _, count in stacks) == 600
-    assert any(stack.startswith("kernel two-stage;S;trap_vector;user_trap;") for stack, _, _ in stacks)
+    assert any(stack.startswith("kernel two-stage;S;") and ";trap_vector;user_trap;" in stack for stack, _, _ in stacks)
 
 
 def test_symbols_may_come_from_a_map(tmp_path: Path) -> None:

@@ -62,6 +62,7 @@ class MainScreen(Screen[None]):
         self.panels = {panel.ID: panel() for panel in PANELS}
         self._chosen: list[str] = [name for name in FIRST if name in self.panels]
         self._zoomed: str | None = None
+        self._awaited: str | None = None    # the panel that the keyboard is on its way to
 
     @property
     def glass(self) -> HartvisorApp:
@@ -117,12 +118,15 @@ class MainScreen(Screen[None]):
         if self._zoomed is not None:
             self._zoomed = name
         self.lay_out()
+        self._awaited = name
         self.call_after_refresh(self._focus_inside, name)
 
     def _choose(self, name: str) -> None:
         self._chosen = [each for each in self._chosen if each != name] + [name]
 
     def _focus_inside(self, name: str) -> None:
+        if self._awaited == name:
+            self._awaited = None
         panel = self.panels[name]
         inner = next((each for each in panel.query("*") if each.can_focus and each.display), None)
         if panel.can_focus or inner is not None:
@@ -130,7 +134,9 @@ class MainScreen(Screen[None]):
 
     @property
     def focused_panel(self) -> Panel:
-        """The panel that the keyboard is in, or was last."""
+        """The panel that the keyboard is in, or was last; one that was just asked for, though it is not painted yet."""
+        if self._awaited is not None:
+            return self.panels[self._awaited]
         focused = self.focused
         if focused is not None:
             for each in focused.ancestors_with_self:
