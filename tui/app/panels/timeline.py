@@ -143,6 +143,8 @@ position is `step:exit#`.
         self.set_class(self.size.height >= LIST_HEIGHT, "-large")
         self.set_class(self.size.width >= WIDE, "-wide")
         self.call_after_refresh(self.refresh_view)
+        # The list inside is laid out after us, and how many rows it has room for is known only then.
+        self.set_timer(0.1, self.refresh_view)
 
     def collector(self) -> Collector:
         """As many columns and rows as there is room for."""
