@@ -164,6 +164,23 @@ class CsrFile:
         values = self.values
         values[number] = values[number] & ~mask | value & mask
 
+    def put(self, number: int, value: int) -> None:
+        """Keep this very value, whatever the CSR's writable bits: for an emulation that has done the masking itself.
+        Raises KeyError for satp, whose value must be one that `write` takes, and for what a guest has not."""
+        if number == SATP or number not in CSR_NAMES:
+            raise KeyError(number)
+        self.is_stale = True
+        if number == SSTATUS:
+            if self._has_float:
+                real = self._hart.read_csr(SSTATUS)
+                self._hart.write_csr(SSTATUS, real & ~SSTATUS_FS | value & SSTATUS_FS)
+                value &= ~SSTATUS_FS
+            self.status = value & ~SSTATUS_SD
+        elif number in LENT:
+            self._hart.write_lent(number, value)
+        else:
+            self.values[number] = value
+
     def set_pending(self, interrupt: int, level: bool) -> None:
         """Drive a bit of sip."""
         bit = 1 << interrupt

@@ -13,13 +13,10 @@ from ...core.vmm.csr_file import (
     CSR_NAMES,
     CYCLE,
     INSTRET,
-    LENT,
     SATP,
     SIE,
     SIP,
     SSTATUS,
-    SSTATUS_FS,
-    SSTATUS_SD,
     TIME,
     CsrFile,
 )
@@ -111,16 +108,10 @@ class Emulating:
         real, csrs = vcpu.hart, vcpu.csrs
         assert isinstance(csrs, CsrFile)
         for number, value in hart.csrs.items():
-            if number == SSTATUS:
-                real.write_csr(SSTATUS, real.read_csr(SSTATUS) & ~SSTATUS_FS | value & SSTATUS_FS)
-                csrs.status = value & ~(SSTATUS_FS | SSTATUS_SD)
-            elif number == SATP:
+            if number == SATP:
                 csrs.write(SATP, value)  # an unsupported MODE goes no further; it is found when values are compared
-            elif number in LENT:
-                real.write_lent(number, value)
             else:
-                csrs.values[number] = value
-        csrs.is_stale = True
+                csrs.put(number, value)
         real.write_gprs(hart.gprs)
         vcpu.mode = hart.mode
         for _ in range(hart.steps):

@@ -45,7 +45,7 @@ class Right:
             return hart.counters[number] if is_open else None
         if number not in CSR_NAMES or not hart.mode:
             return None
-        return self._file(hart).read(number)
+        return hart.csrs[SATP] if number == SATP else self._file(hart).read(number)
 
     def csr_write(self, hart: VirtualHart, number: int, value: int) -> bool:
         """Through the same file."""
@@ -59,11 +59,10 @@ class Right:
     def _file(self, hart: VirtualHart) -> CsrFile:
         file = CsrFile(self._hart, ISA)
         for number, value in hart.csrs.items():
-            if number == SSTATUS:
-                file.status = BY_NAME["sstatus"].reset
-            file.write(number, value)
-            if number != SSTATUS:
-                file.values[number] = value
+            if number == SATP:
+                file.write(SATP, value)
+            else:
+                file.put(number, value | BY_NAME["sstatus"].reset if number == SSTATUS else value)
         return file
 
     def emulate_sret(self, hart: VirtualHart) -> bool:
