@@ -15,9 +15,10 @@ from ..judge.runner import share_of_band
 from ..judge.session import Session
 from ..judge.trial import Trial
 from ..judge.verdict import Divergence, Verdict, failed, passed
+from ..judge.virtual import check
 from ..kit.hart import CYCLE, INSTRET, SSTATUS_SIE, SSTATUS_SPIE, SSTATUS_SPP, SUPERVISOR, TIME, USER, VirtualHart
 from . import programs
-from .emulator import ISA, Emulating, check, rows
+from .emulator import ISA, Emulating, rows
 
 STRANGE: Final = (0x300, 0x302, 0x600, 0x680, 0x200, 0x5A8, 0xF14, 0x7A0, 0xC03, 0x14D, 0x10C)
 """CSRs that this guest has not, though its hart may."""

@@ -9,35 +9,22 @@ from ...core.isa import causes
 from ...core.isa.csrs import BY_NAME
 from ...core.isa.decoder import decode
 from ...core.vmm.config import VmConfig
-from ...core.vmm.csr_file import (
-    CSR_NAMES,
-    CYCLE,
-    INSTRET,
-    SATP,
-    SIE,
-    SIP,
-    SSTATUS,
-    TIME,
-    CsrFile,
-)
+from ...core.vmm.csr_file import CSR_NAMES, SATP, SIE, SIP, SSTATUS, TIME
 from ...core.vmm.exits import HANDLED, ExitReason
 from ...core.vmm.guest_isa import GUEST_ISA
 from ...core.vmm.techniques.hosted import Hosted
 from ...core.vmm.vcpu import Vcpu
 from ..judge.guests import Guest
 from ..judge.lockstep import Lockstep
-from ..judge.session import Refused, Session, Stopped, need
+from ..judge.session import Refused, Session, need
 from ..judge.trial import Trial
-from ..judge.verdict import Status
+from ..judge.virtual import COUNTERS, MOST_FUSED, check, put, virtual_hart
 from ..kit.hart import SSTATUS_SIE, SUPERVISOR, CsrRow, Trapped, VirtualHart
 
 ISA: Final = GUEST_ISA - {"Zihpm", "Sstc"}
 """The guest's extensions: without the performance counters, which would be more of the same."""
 NAMES: Final = ("csrrw", "csrrs", "csrrc", "csrrwi", "csrrsi", "csrrci", "sret")
 """What the student emulates; fences and wfi are ours."""
-MOST_FUSED: Final = 64
-"""Instructions that one exit may go on for."""
-COUNTERS: Final = {CYCLE: "cycle", TIME: "time", INSTRET: "instret"}
 
 
 def rows() -> list[CsrRow]:
@@ -53,13 +40,6 @@ def trapped(bits: int) -> Trapped:
     if found is None or found.row.name not in NAMES:
         return Trapped("")
     return Trapped(found.name, found.rd, found.rs1, found.imm if found.name != "sret" else 0)
-
-
-def virtual_hart(vcpu: Vcpu) -> VirtualHart:
-    """The vCPU's state, as the student gets it."""
-    return VirtualHart(
-        list(vcpu.hart.read_gprs()), vcpu.hart.pc, vcpu.mode, {number: vcpu.csrs.read(number) for number in CSR_NAMES},
-        {number: vcpu.read_counter(number) for number in COUNTERS})
 
 
 class Emulating:
@@ -104,16 +84,8 @@ class Emulating:
 
     def _apply(self, vcpu: Vcpu, hart: VirtualHart) -> None:
         """Make the vCPU what the student made of the virtual hart."""
-        check(hart)
-        real, csrs = vcpu.hart, vcpu.csrs
-        assert isinstance(csrs, CsrFile)
-        for number, value in hart.csrs.items():
-            if number == SATP:
-                csrs.write(SATP, value)  # an unsupported MODE goes no further; it is found when values are compared
-            else:
-                csrs.put(number, value)
-        real.write_gprs(hart.gprs)
-        vcpu.mode = hart.mode
+        put(vcpu, hart)
+        real = vcpu.hart
         for _ in range(hart.steps):
             real.retire(0)
         if hart.has_jumped:
@@ -139,20 +111,4 @@ class Emulating:
         return found if found.name else None
 
 
-def check(hart: VirtualHart) -> None:
-    """The student's virtual hart is one at all. Raises Stopped."""
-    def is_word(value: object) -> bool:
-        return type(value) is int and 0 <= value < 1 << 64
-
-    if not isinstance(hart.gprs, list) or len(hart.gprs) != 32 or not all(map(is_word, hart.gprs)):
-        raise Stopped(Status.FAIL, "hart.gprs must be 32 numbers from 0 to 2**64 - 1")
-    csrs = hart.csrs
-    if not isinstance(csrs, dict) or csrs.keys() != CSR_NAMES.keys() or not all(map(is_word, csrs.values())):
-        raise Stopped(Status.FAIL, "hart.csrs must keep its keys, and each value be a number from 0 to 2**64 - 1")
-    if not is_word(hart.pc) or hart.mode not in (0, 1) or type(hart.mode) is not int:
-        raise Stopped(Status.FAIL, "hart.pc must be an address, hart.mode 0 or 1")
-    if type(hart.steps) is not int or not 0 <= hart.steps <= MOST_FUSED:
-        raise Stopped(Status.FAIL, f"hart.steps is {hart.steps!r:.20}: retire() and jump() count, {MOST_FUSED} at most")
-
-
-__all__ = ["ISA", "Emulating", "check", "rows", "trapped", "virtual_hart"]
+__all__ = ["ISA", "Emulating", "rows", "trapped"]
