@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final, NoReturn
 
 from ...core.isa.csrs import BY_NAME
@@ -25,6 +26,7 @@ class Lockstep:
     """Runs a guest under a student's hypervisor; its exit handlers call `enter` before and `leave` after what they do.
 
     vm: the student's; ref: bare, always at or before the student's step. exits: how many there were; most: may be.
+    type: how the student's guest gets what is typed, should it not come by the board's console.
     """
 
     def __init__(self, trial: Trial, guest: Guest, config: VmConfig, most: int) -> None:
@@ -32,14 +34,22 @@ class Lockstep:
         self.guest = guest
         self.vm: Vm = guest.start(config)
         self.ref: Vm = guest.start(guest.config("bare", isa=config.isa, steps_per_tick=config.steps_per_tick))
+        self.type: Callable[[bytes], None] = self.vm.console.type
         self.exits = 0
         self._most = most
         self._config = config
         self._step = self._pc = 0
 
     def run(self, budget: int) -> None:
-        """Run to the guest's end. Raises OutOfFuel, Diverged."""
-        stop = self.vm.run(budget)
+        """Run to the guest's end, typing on the way what there is to type. Raises OutOfFuel, Diverged."""
+        for step, data in self.guest.around.typed:
+            if self.vm.run(step - self.vm.steps).reason is not StopReason.BUDGET:
+                break
+            self._step, self._pc = self.vm.steps, self.vm.hart.pc
+            self._catch_up()
+            self.ref.console.type(data)
+            self.type(data)
+        stop = self.vm.run(budget - self.vm.steps)
         self._step, self._pc = self.vm.steps, self.vm.hart.pc
         self._catch_up()
         if stop.reason is StopReason.BUDGET:

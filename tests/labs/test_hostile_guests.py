@@ -51,6 +51,27 @@ PAGERS = {
                      "return Verdict('shadow', gpa=gva)"),
 }
 
+DEVICES = {
+    "no place": ("mmio_dispatch", "return 'UART'"),
+    "a place of nonsense": ("mmio_dispatch", "return MmioPlace([], 'x')"),
+    "a register of text": ("load", "return 'x'"),
+    "a huge register": ("load", "return 1 << 5000"),
+    "a negative register": ("load", "return -1"),
+    "a register of truth": ("load", "return True"),
+    "text on the line": ("store", "return 'x'"),
+    "a flood on the line": ("store", "return bytes(1 << 20)"),
+    "an interrupt of 1": ("interrupt", "return 1"),
+    "no chain": ("virtq_pop", "return [1, 2]"),
+    "a chain of nonsense": ("virtq_pop", "return BufferChain([], 'ab', None)"),
+    "a chain of strange buffers": ("virtq_pop", "return BufferChain(0, [(1,), 'x', (-1, 'y')], [[[]]])"),
+    "reads without end": ("virtq_pop", "while True: self.host.read(self.host.frame(0x80300000), 1)"),
+    "a read of everything": ("virtq_pop", "self.host.read(0x80000000, 1 << 31)"),
+    "a read of nothing": ("virtq_pop", "self.host.read(None, -1)"),
+    "a write of text": ("virtq_pop", "self.host.write(self.host.frame(0x80300000), 'x')"),
+    "a write to the ring": ("virtq_pop", "self.host.write(self.host.frame(self.ring.driver), b'x')"),
+    "a frame of text": ("virtq_pop", "self.host.frame('x')"),
+}
+
 EMULATOR = """
 class Emulator:
     def use(self, rows): pass
@@ -70,6 +91,26 @@ class ShadowPager:
         {classify_fault}
 """
 
+ALL_DEVICES = """
+from hartvisor.labs.kit.devices import BufferChain, MmioPlace
+class Bus:
+    def use(self, regions): pass
+    def mmio_dispatch(self, gpa, size):
+        {mmio_dispatch}
+class Uart:
+    def load(self, offset):
+        {load}
+    def store(self, offset, value):
+        {store}
+    def receive(self, data): pass
+    def interrupt(self):
+        {interrupt}
+class Virtqueue:
+    def use(self, host, ring): self.host, self.ring = host, ring
+    def virtq_pop(self):
+        {virtq_pop}
+"""
+
 
 @pytest.mark.parametrize("name", HARTS)
 def test_harts_that_are_none(name: str) -> None:
@@ -83,5 +124,17 @@ def test_pagers_that_are_none(name: str) -> None:
     where, body = PAGERS[name]
     bodies = {"root": "return self.machine.allocate()", "classify_fault": "return None"} | {where: body}
     check = one(judge(4, with_answer(4, PAGER.format(**bodies)), names=("mapping",)))
+    assert check.status.value in ("fail", "crash", "fuel"), check
+    assert check.points == 0
+
+
+@pytest.mark.parametrize("name", DEVICES)
+def test_devices_that_are_none(name: str) -> None:
+    where, body = DEVICES[name]
+    right = {"load": "return 0", "store": "return b''", "interrupt": "return False", "virtq_pop": "return None",
+             "mmio_dispatch": "return MmioPlace('UART', gpa & 7) if gpa >> 8 == 0x100000 else MmioPlace('PLIC', 40)"}
+    names = {"mmio_dispatch": "mmio-guests", "virtq_pop": "rings"}
+    check = one(judge(5, with_answer(5, ALL_DEVICES.format(**right | {where: body})),
+                      names=(names.get(where, "uart-registers"),)))
     assert check.status.value in ("fail", "crash", "fuel"), check
     assert check.points == 0

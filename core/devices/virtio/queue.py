@@ -57,6 +57,11 @@ class Chain:
         self._writable = deque(writable)
         self._is_contiguous = True
 
+    @property
+    def buffers(self) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
+        """What is left of it, as (gpa, size): the readable buffers, and the writable ones."""
+        return list(self._readable), list(self._writable)
+
     def read(self, length: int) -> bytes:
         """The next `length` readable bytes, fewer where the chain ends. `readable` is what is left."""
         parts = [self._ram.read(gpa, size) for gpa, size in _take(self._readable, length)]
