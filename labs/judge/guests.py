@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -18,7 +19,6 @@ from ...core.machine.memory_map import MIB, RAM_BASE
 from ...core.vmm.config import VmConfig
 from ...core.vmm.recipe import DriveRef, Recipe
 from ...core.vmm.recording import Recorder
-from ...core.vmm.stop import StopReason
 from ...core.vmm.techniques import Technique
 from ...core.vmm.vm import Vm
 
@@ -71,9 +71,10 @@ class Guest:
         """The guest at its first step, silent, with its disks."""
         return Vm(config, self.image, discard, [VirtioBlock(disk_of(data)) for data in self.around.disks])
 
-    def record(self, folder: Path, name: str, config: VmConfig, steps: int) -> str:
+    def record(self, folder: Path, name: str, config: VmConfig, steps: int,
+               refill: Callable[[], bytes] | None = None) -> str:
         """Write the guest's source and ELF file and a recording of its first `steps` steps under the hypervisor's own
-        technique; the recording's file name."""
+        technique; the recording's file name. refill: what answers a guest that looks for input."""
         folder.mkdir(parents=True, exist_ok=True)
         stem = f"{name}-{Path(self.name).stem}"
         base = self.program.base
@@ -89,8 +90,12 @@ class Guest:
         vm = Vm(config, load_image(elf), discard, [drive.open() for drive in drives])
         file = f"{name}.hvr"
         recorder = Recorder(vm, recipe, folder / file, 1_000_000)
+        if refill is not None:
+            vm.console.refill = vm.inputs.pulling(CONSOLE, refill)
         for step, data in self.around.typed:
-            if step < steps and recorder.run(step - vm.steps).reason is StopReason.BUDGET:
+            if step < steps:
+                recorder.run(step - vm.steps)
+            if vm.steps == step < steps:
                 vm.inputs.push(CONSOLE, data)
         recorder.close(recorder.run(steps - vm.steps))
         return file

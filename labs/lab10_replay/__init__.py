@@ -1,0 +1,1 @@
+"""Lab 10: record and replay. `lab.LAB` is the lab."""
