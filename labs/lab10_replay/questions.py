@@ -46,7 +46,8 @@ def ask_steps(seed: int) -> str:
     """What going back costs."""
     every, start, moves = _walk(seed)
     return (f"There is a checkpoint at step 0 and every {every} steps. You stand at step {start} and go back one\n"
-            f"step, {moves} times, each time from the nearest checkpoint, and make no new ones. How many steps are taken?")
+            f"step, {moves} times, each time from the nearest checkpoint, and make no new ones. How many steps are\n"
+            "taken?")
 
 
 def steps(seed: int) -> int:
