@@ -66,6 +66,10 @@ class Lockstep:
             raise OutOfFuel(f"more than {self._most:,} exits, at pc {vcpu.hart.pc:#x}: does what trapped ever retire?")
         if self.exits % TICK_EVERY == 0:
             self.trial.tick()
+        self.meet(vcpu)
+
+    def meet(self, vcpu: Vcpu) -> None:
+        """Between two steps: up to here nothing must differ. Raises Diverged."""
         self._step, self._pc = vcpu.hart.steps, vcpu.hart.pc
         self._catch_up()
         self.compare({})

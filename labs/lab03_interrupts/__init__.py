@@ -1,0 +1,1 @@
+"""Lab 3: exceptions, interrupts and time. `lab.LAB` is the lab."""
