@@ -1,0 +1,1 @@
+"""Lab 8: live migration. `lab.LAB` is the lab."""
