@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import threading
 import zipfile
@@ -10,6 +11,8 @@ from pathlib import Path
 import pytest
 
 from hartvisor.labs.catalog import PACKAGES
+from hartvisor.tui.app.app import HartvisorApp
+from hartvisor.tui.app.script import settle
 from hartvisor.tui.cli import main
 from hartvisor.tui.commands.lab_watch import watch
 
@@ -20,7 +23,23 @@ def run(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, st
     return status, told.out, told.err
 
 
-def test_the_way_of_a_student(capsys, tmp_path) -> None:
+def opened_at(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> tuple[int, int]:
+    """Step and pc at which a command's TUI stands when it has opened."""
+    stood: list[tuple[int, int]] = []
+
+    async def look(app: HartvisorApp) -> None:
+        async with app.run_test():
+            await settle(app)
+            inspector = app.inspection.inspector
+            stood.append((inspector.step, inspector.vm.hart.pc))
+
+    monkeypatch.setenv("TEXTUAL_DRIVER", "textual.drivers.headless_driver:HeadlessDriver")
+    monkeypatch.setattr(HartvisorApp, "run", lambda app: asyncio.run(look(app)))
+    assert main(list(arguments)) == 0
+    return stood[0]
+
+
+def test_the_way_of_a_student(capsys, tmp_path, monkeypatch) -> None:
     """Start, fail a check, look at it, put it right, pass it, hand it in."""
     folder = tmp_path / "lab02"
     assert run(capsys, "start", 2, "--to", folder)[0] == 0
@@ -45,6 +64,9 @@ def test_the_way_of_a_student(capsys, tmp_path) -> None:
     recording = json.loads((folder / "result.json").read_text())["checks"][0]["replay"]
     assert main(["replay", recording, "--verify", "--quiet"]) == 0
     capsys.readouterr()
+    found = json.loads((folder / "result.json").read_text())["checks"][0]["first_divergence"]
+    assert f"hartvisor tui {recording} --goto {found['step']}" in out
+    assert opened_at(monkeypatch, "lab", "replay", "--tui", "--folder", str(folder)) == (found["step"], found["pc"])
 
     (folder / "answer.py").write_text(right)
     status, out, _ = run(capsys, "test", 2, "--folder", folder, "--check", "supervisor-guests")

@@ -180,6 +180,10 @@ class Actions(Base):
         else:
             run_command(self, command.name)  # type: ignore[arg-type]
 
+    def go_to_step(self, step: int) -> None:
+        """The VM looked at, to a step of it."""
+        self.engine.do(lambda inspection: moves.goto(inspection.inspector, step))
+
     def open_recording(self, path: Path, step: int) -> None:
         """A recording as one more VM, at a step of it."""
 

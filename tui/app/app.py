@@ -31,7 +31,7 @@ class HartvisorApp(Actions, App[None]):
     vms: the VMs to run, or a connection to the hypervisor that runs them. engine: runs them, or has them run, and looks
     at them. predicting: what comes next is hidden until the user has guessed.
     keymap: the user's keys, by the ids in keys.py. has_tour: whether to begin with the guided tour. lab_folder: where
-    a lab may be that the user works on.
+    a lab may be that the user works on. first_step: of the VM looked at, to go to at once; only where they run here.
     """
 
     TITLE = "hartvisor"
@@ -48,7 +48,7 @@ class HartvisorApp(Actions, App[None]):
     predicting: reactive[bool] = reactive(False)
 
     def __init__(self, vms: Inspection | ControlClient, *, keymap: Mapping[str, str] | None = None,
-                 has_tour: bool = False, lab_folder: Path = Path()) -> None:
+                 has_tour: bool = False, lab_folder: Path = Path(), first_step: int | None = None) -> None:
         super().__init__()
         self.lab_folder = lab_folder
         self.engine: Engine | AttachedEngine = (
@@ -57,6 +57,7 @@ class HartvisorApp(Actions, App[None]):
         self.main = MainScreen()
         self._keys = dict(keymap or {})
         self._has_tour = has_tour
+        self._first_step = first_step
 
     def get_css_variables(self) -> dict[str, str]:
         """Textual's; but of `auto 60%`, which its muted texts are, styles within a text forget the 60%."""
@@ -78,6 +79,8 @@ class HartvisorApp(Actions, App[None]):
         self.set_keymap(self._keys)
         self.push_screen(self.main)
         self.engine.start()
+        if self._first_step is not None:
+            self.go_to_step(self._first_step)
         if self._has_tour:
             self.call_after_refresh(self.start_tour)
 

@@ -26,9 +26,9 @@ def _recording(check: CheckResult) -> tuple[Path, Divergence]:
 
 
 def replay_failure(check: CheckResult) -> None:
-    """Open the recording in the TUI."""
-    path, _ = _recording(check)
-    tui(names=[str(path)])
+    """Open the recording in the TUI, before the instruction that went wrong."""
+    path, found = _recording(check)
+    tui(names=[str(path)], goto=found.step)
 
 
 def explain_failure(check: CheckResult, console: Console) -> None:
@@ -54,4 +54,4 @@ def explain_failure(check: CheckResult, console: Console) -> None:
     text = disassemble(hart.fetch_insn(), found.pc)
     console.print(f"\n{found.pc:#x}  {text}" + (f"    {found.line}" if found.line else ""), markup=False)
     console.print(f"then {found.field} is {found.got}, not {found.wanted}", markup=False)
-    console.print(f"\nstep around in it: hartvisor tui {path}, and there: goto #{found.step}", markup=False)
+    console.print(f"\nstep around in it: hartvisor tui {path} --goto {found.step}", markup=False)

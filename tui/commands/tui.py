@@ -78,6 +78,9 @@ def tui(
         str | None, typer.Option("--name", metavar="NAME", help="With --attach: which one, where several run.")
     ] = None,
     socket: SocketOption = None,
+    goto: Annotated[
+        int | None, typer.Option("--goto", metavar="STEP", min=0, help="Be at this step of the first VM to begin with.")
+    ] = None,
     lab: Annotated[
         Path, typer.Option("--lab", metavar="FOLDER", help="The lab's folder whose checks the lab panel runs.")
     ] = Path(),
@@ -121,6 +124,8 @@ def tui(
     plans = [each for each in names or () if each.endswith(".toml")]
     if (plans and len(names or ()) > 1) or (attach and names):
         raise OptionError("a plan, or a hypervisor that runs, is looked at alone: leave the other names out")
+    if goto is not None and (plans or attach):
+        raise OptionError("--goto: the VMs of a running hypervisor are not taken anywhere by one who looks on")
     wish = Wish(
         names=tuple(names or (DEMO,)), techniques=tuple(each.value for each in technique or ()), memory=memory,
         append=append, smp=smp, initrd=tuple(initrd or ()), policy=shadow_policy.value, tlb=tlb.value, isa=isa,
@@ -137,7 +142,7 @@ def tui(
                                   "echo, or `hartvisor up`")
             vms = open_all(wish, devices)
         has_tour = tour if tour is not None else not (is_picture or attach or plans or has_seen_tour())
-        app = HartvisorApp(vms, keymap=keymap, has_tour=has_tour, lab_folder=lab)
+        app = HartvisorApp(vms, keymap=keymap, has_tour=has_tour, lab_folder=lab, first_step=goto)
         if theme is not None:
             if theme not in app.available_themes:
                 raise OptionError(f"--theme {theme}: there are {', '.join(sorted(app.available_themes))}")
