@@ -1,7 +1,8 @@
 """GitHub Classroom: the results of a runner, as `autograding-grading-reporter` takes them.
 
 The workflow puts this text, base64-encoded, into the step's output `result`. Source: the reporter's src/main.js,
-src/aggregate-results.js and src/notify-classroom.js: it adds up the tests' scores, against max_score.
+src/aggregate-results.js and src/notify-classroom.js: it adds up the tests' scores, against max_score. The version that
+runners write is 3 (autograding-python-grader, runner/data.py).
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """JUnit XML, as CI servers read it.
 
 Source: the schema for Apache Ant's JUnit and JUnitReport tasks (windyroad/JUnit-Schema), whose elements and attributes
-labs/schema/junit.xsd describes in our own words. Times are 0: what a check takes says nothing, and would make two
+labs/schema/junit.xsd describes in our own words; junit-common.xsd has what other tools read and write, after
+testmoapp/junitxml. Times are 0: what a check takes says nothing, and would make two
 reports of one result differ.
 """
 
