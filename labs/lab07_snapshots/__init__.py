@@ -1,0 +1,1 @@
+"""Lab 7: snapshots. `lab.LAB` is the lab."""
