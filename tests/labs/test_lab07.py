@@ -100,8 +100,9 @@ def test_a_recording_leads_to_where_the_two_parted(tmp_path) -> None:
     ("snapshot", "return None"), ("snapshot", "return True"), ("snapshot", "return 1"), ("dirty_log", "return None"),
     ("dirty_log", "return ['x']"), ("dirty_log", "return [-5]"), ("dirty_log", "return [1 << 300]")])
 def test_answers_that_are_none(method: str, body: str) -> None:
-    start = {"snapshot": "        for gfn in sorted(self.writable):\n", "dirty_log": "        log = sorted(self.dirty)\n"}
-    wrong = {start[method]: f"        {body}\n{start[method]}"}
+    first = {"snapshot": "        for gfn in sorted(self.writable):\n",
+             "dirty_log": "        log = sorted(self.dirty)\n"}
+    wrong = {first[method]: f"        {body}\n{first[method]}"}
     check = one(judge(7, changed(7, wrong), names=("dirty-log",)))
     assert check.status.value == "fail"
     assert check.points == 0
