@@ -10,11 +10,18 @@ from html import escape
 from itertools import combinations
 from typing import Final
 
+from ..judge.trace import resemblance
 from ..lab import Lab
 from .cluster import Graded
 
 BINS: Final = 10
 MOST_PAIRS: Final = 40
+LEAST_ALIKE: Final = 0.6
+"""Pairs that are less alike are not listed."""
+LEAST_COMMON: Final = 4
+"""What more submissions than that do, and more than a tenth of the class, is no sign."""
+LEAST_HASHES: Final = 12
+"""Fewer do not tell how alike two traces are."""
 
 _STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 70rem; padding: 0 1rem; color: #222 }
@@ -123,22 +130,50 @@ def likeness(one: Graded, other: Graded) -> float:
     return same / total if total else 0.0
 
 
+def common_hashes(graded: Sequence[Graded]) -> frozenset[int]:
+    """What so many traces have that it says nothing about two: the way that the handout suggests, mostly."""
+    seen = Counter(each for one in graded if one.result is not None
+                   for each in {value for check in one.result.checks for value in check.trace})
+    most = max(LEAST_COMMON, len(graded) // 10)
+    return frozenset(each for each, count in seen.items() if count > most)
+
+
+def trace_likeness(one: Graded, other: Graded, common: frozenset[int]) -> float:
+    """How alike the exits' traces of two submissions are: of the hashes that few others have, the share that both
+    have; 0 where there are too few to tell."""
+    if one.result is None or other.result is None:
+        return 0.0
+    theirs = {check.name: check.trace for check in other.result.checks}
+    same = total = 0
+    for check in one.result.checks:
+        both, all_ = resemblance(check.trace, theirs.get(check.name, ()), common)
+        same += both
+        total += all_
+    return same / total if total >= LEAST_HASHES else 0.0
+
+
 def _alike(graded: Sequence[Graded]) -> str:
-    """Pairs with equal files first, then those that fail in the same way at the same steps."""
+    """Pairs with equal files first, then those that do the same at the exits, or fail in the same way."""
     pairs = []
+    common = common_hashes(graded)
     for one, other in combinations([each for each in graded if each.result is not None], 2):
         if one.found.submission.digest == other.found.submission.digest:
-            pairs.append((2.0, one, other, "the same files"))
+            pairs.append((2.0, one, other, "", "the same files"))
             continue
-        alike = likeness(one, other)
-        if alike >= 0.6:
-            pairs.append((alike, one, other, f"{100 * alike:.0f} % of how they fail"))
+        alike, traces = likeness(one, other), trace_likeness(one, other, common)
+        if max(alike, traces) >= LEAST_ALIKE:
+            pairs.append((max(alike, traces), one, other, _percent(traces), _percent(alike)))
     pairs.sort(key=lambda pair: -pair[0])
     if not pairs:
-        return "<p>No two wrong answers went wrong alike.</p>"
-    rows = ["<tr><th>student<th>student<th>alike in"]
-    rows += [f"<tr><td>{escape(one.found.student)}<td>{escape(other.found.student)}<td>{words}"
-             for _, one, other, words in pairs[:MOST_PAIRS]]
+        return "<p>No two submissions are alike in what only few do.</p>"
+    rows = ["<tr><th>student<th>student<th>alike in their exits' traces<th>in how they fail"]
+    rows += [f"<tr><td>{escape(one.found.student)}<td>{escape(other.found.student)}<td class=n>{traces}"
+             f"<td class=n>{fails}" for _, one, other, traces, fails in pairs[:MOST_PAIRS]]
     more = f"<p class=dim>and {len(pairs) - MOST_PAIRS:,} pairs more</p>" if len(pairs) > MOST_PAIRS else ""
-    return (f"<p class=dim>For your eyes: the same mistake at the same step is no proof of anything.</p>"
+    return ("<p class=dim>For your eyes: a trace is what the code asked and decided at each exit, whatever its names "
+            "are; only what few in the class do counts. The same mistake at the same step is no proof of anything.</p>"
             f"<table>{''.join(rows)}</table>{more}")
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.0f} %" if share else ""

@@ -23,6 +23,7 @@ from ..jail.process import Cancelled, Child, Death, Setup, never
 from ..lab import Check, Lab
 from ..submission import Submission
 from .session import Line, Live, Log, Logged, Stopped, explain
+from .trace import sketch
 from .trial import Trial
 from .verdict import CheckResult, Status, Verdict
 
@@ -91,7 +92,9 @@ class Runner:
                 again = Verdict(Status.HARNESS_ERROR, message="the run could not be had again from its log: "
                                 f"first {verdict.status} ({verdict.message}), then {again.status} ({again.message})")
             verdict = again
-        return result_of(check, verdict, next((log.printed for log in logs if log.printed), ""))
+        # How far a code comes that is stopped from outside depends on the host.
+        trace = sketch(logs) if verdict.status in (Status.PASS, Status.FAIL, Status.FUEL) else ()
+        return result_of(check, verdict, next((log.printed for log in logs if log.printed), ""), trace)
 
     def _attempt(self, check: Check, student: Callable[[], Iterator[Line]], subject: Callable[[str], Iterator[Line]],
                  artifacts: Path | None = None) -> Verdict:
@@ -158,11 +161,11 @@ class Runner:
             raise Cancelled
 
 
-def result_of(check: Check, verdict: Verdict, output: str = "") -> CheckResult:
+def result_of(check: Check, verdict: Verdict, output: str = "", trace: tuple[int, ...] = ()) -> CheckResult:
     """A check's verdict as a result; points are cut to hundredths."""
     points = math.floor(check.points * verdict.share * 100) / 100
     return CheckResult(check.name, check.task, check.title, check.kind, verdict.status, points, check.points,
-                       verdict.message, verdict.divergence, verdict.replay, verdict.metrics, output)
+                       verdict.message, verdict.divergence, verdict.replay, verdict.metrics, output, trace)
 
 
 def share_of_band(value: int, bands: tuple[tuple[int, Fraction], ...]) -> Fraction:

@@ -82,7 +82,8 @@ class CheckResult:
     """One check's result, as the JSON has it (labs/schema/result.json says what each part means).
 
     points are Fractions of nothing finer than a hundredth. replay: path of a recording that `hartvisor replay` and
-    `hartvisor tui` open, or None. output: what the student's code printed, cut.
+    `hartvisor tui` open, or None. output: what the student's code printed, cut. trace: a sketch of what it did at the
+    exits (judge/trace.py).
     """
 
     name: str
@@ -97,6 +98,7 @@ class CheckResult:
     replay: str | None = None
     metrics: Mapping[str, int] = field(default_factory=dict)
     output: str = ""
+    trace: tuple[int, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """Plain data."""
@@ -105,13 +107,13 @@ class CheckResult:
             "name": self.name, "task": self.task, "title": self.title, "kind": self.kind, "status": self.status.value,
             "points": self.points, "max": self.max, "message": self.message,
             "first_divergence": None if found is None else asdict(found), "replay": self.replay,
-            "metrics": dict(self.metrics), "output": self.output}
+            "metrics": dict(self.metrics), "output": self.output, "trace": list(self.trace)}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> CheckResult:
         """What as_json gave."""
         found = data["first_divergence"]
-        return cls(**{**data, "status": Status(data["status"]),
+        return cls(**{**data, "status": Status(data["status"]), "trace": tuple(data["trace"]),
                       "first_divergence": None if found is None else Divergence(**found)})
 
 

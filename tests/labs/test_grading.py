@@ -21,9 +21,12 @@ import pytest
 from hartvisor.core.errors import ConfigError
 from hartvisor.labs.catalog import find_lab
 from hartvisor.labs.grading.cluster import Graded, grade_class
-from hartvisor.labs.grading.found import find_submissions
+from hartvisor.labs.grading.found import Found, find_submissions
 from hartvisor.labs.grading.kept import Kept
-from hartvisor.labs.grading.report import likeness, to_csv, to_html
+from hartvisor.labs.grading.report import common_hashes, likeness, to_csv, to_html, trace_likeness
+from hartvisor.labs.judge.session import Log
+from hartvisor.labs.judge.trace import KEPT, resemblance, sketch
+from hartvisor.labs.submission import Submission
 from hartvisor.tui.cli import main
 from tests.labs.class_of import make_quick_class
 from tests.labs.support import changed, judge
@@ -189,7 +192,51 @@ def test_the_report(tmp_path: Path) -> None:
     by_name = {each.found.student: each for each in graded}
     assert likeness(by_name["ann"], by_name["bob"]) == 1
     assert likeness(by_name["ann"], by_name["cy"]) < 0.6
-    assert "100 % of how they fail" in page
+    assert "<td class=n>100 %" in page
+
+
+WALKS = ("walk-guest", "classify-fault")
+ODD = {"            pte = self.machine.load_guest(table + index(gva, level) * PTE_SIZE)\n":
+       "            place = table + index(gva, level) * PTE_SIZE\n            self.machine.load_guest(place)\n"
+       "            pte = self.machine.load_guest(place)\n"}
+"""Right, but each entry is loaded twice, which nobody has to."""
+RENAMED = {next(iter(ODD)):
+           "            # mine\n            address = table + PTE_SIZE * index(gva, level)\n"
+           "            nothing = self.machine.load_guest(address)\n"
+           "            pte = self.machine.load_guest(address)\n"}
+OTHER = {'            return Verdict("guest", found.cause)\n':
+         '            self.machine.frame(gva % 4096)\n            return Verdict("guest", found.cause)\n'}
+
+
+def test_traces_are_alike_whatever_names_the_code_has() -> None:
+    """Two who do the same odd thing, among those who do what everybody does; all of them are right."""
+    changes = {"right0": {}, "ann": ODD, "bob": RENAMED, "cy": OTHER}
+    results = {name: judge(4, changed(4, change), names=WALKS) for name, change in changes.items()}
+    results |= {f"right{number}": results["right0"] for number in range(1, 5)}
+    graded = [Graded(Found(name, Submission({"answer.py": name})), result, True) for name, result in results.items()]
+    by_name = {each.found.student: each for each in graded}
+    common = common_hashes(graded)
+    assert all(check.status.value == "pass" and check.trace for each in results.values() for check in each.checks)
+    assert trace_likeness(by_name["ann"], by_name["bob"], common) == 1
+    assert trace_likeness(by_name["ann"], by_name["cy"], common) < 0.3
+    assert trace_likeness(by_name["right0"], by_name["right1"], common) == 0, "right answers are alike, and may be"
+    page = to_html(find_lab(4), graded, 0)
+    assert "<td>ann<td>bob<td class=n>100 %" in page
+    assert "<td>right0" not in page.partition("Alike")[2]
+
+
+def test_a_sketch_estimates_what_two_traces_share() -> None:
+    def log(words: range) -> Log:
+        return Log([b"loaded", *(f'{{"ret":{word}}}'.encode() for word in words)])
+
+    whole = sketch([log(range(1000))])
+    assert len(whole) == KEPT
+    assert resemblance(whole, sketch([log(range(1000))])) == (KEPT, KEPT)
+    same, total = resemblance(whole, sketch([log(range(500, 1500))]))
+    assert 0.15 < same / total < 0.55, "a third, about"
+    assert resemblance(whole, sketch([log(range(5000, 6000))]))[0] == 0
+    assert sketch([Log([b"loaded"])]) == ()
+    assert resemblance((), whole) == (0, KEPT)
 
 
 @pytest.mark.parametrize(("arguments", "said"), [
