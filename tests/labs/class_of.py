@@ -7,10 +7,10 @@ import sys
 from pathlib import Path
 from random import Random
 
-from tests.labs import test_lab00, test_lab02, test_lab04
+from tests.labs import test_lab00, test_lab02, test_lab04, test_lab08, test_lab10
 from tests.labs.support import changed
 
-WRONG = {0: test_lab00.WRONG, 2: test_lab02.WRONG, 4: test_lab04.WRONG}
+WRONG = {0: test_lab00.WRONG, 2: test_lab02.WRONG, 4: test_lab04.WRONG, 8: test_lab08.WRONG, 10: test_lab10.WRONG}
 
 
 def make_class(count: int, folder: Path, number: int = 0) -> None:

@@ -4,12 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
-import os
-import signal
-import subprocess
-import sys
-import time
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -29,6 +23,7 @@ from hartvisor.labs.judge.trace import KEPT, resemblance, sketch
 from hartvisor.labs.submission import Submission
 from hartvisor.tui.cli import main
 from tests.labs.class_of import make_quick_class
+from tests.labs.class_run import grade, kill_and_resume, scheduler, stamps
 from tests.labs.support import changed, judge
 
 STUDENTS = 20
@@ -75,73 +70,25 @@ def test_half_a_result_is_none(tmp_path: Path) -> None:
     assert [each.name for each in tmp_path.iterdir()] == [path.name], "nothing unfinished is left"
 
 
-def grade(folder: Path, out: Path, *options: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "hartvisor.tui.cli", "grade-class", "0", str(folder), "--out", str(out), *options]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
-                            start_new_session=True)
-
-
-def stamps(out: Path) -> dict[str, int]:
-    return {path.name: path.stat().st_mtime_ns for path in out.with_suffix(".results").glob("[!.]*.json")}
-
-
 def test_killed_half_way_and_resumed(tmp_path: Path) -> None:
     """The same scores as in one go, and nothing graded twice."""
     make_quick_class(STUDENTS, tmp_path / "class")
     out = tmp_path / "report.html"
-    first = grade(tmp_path / "class", out, "--workers", "2")
-    deadline = time.monotonic() + 120
-    while len(stamps(out)) < STUDENTS // 4 and first.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.02)
-    os.killpg(first.pid, signal.SIGKILL)
-    first.communicate()
-    before = stamps(out)
-    assert before
-    second = grade(tmp_path / "class", out, "--workers", "2")
-    told, _ = second.communicate(timeout=240)
-    assert second.returncode == 0
-    assert f"{STUDENTS} submissions, {STUDENTS - len(before)} graded now, {len(before)} before" in told
-    after = stamps(out)
-    assert len(after) == STUDENTS
-    assert {name: after[name] for name in before} == before
+    before, told = kill_and_resume(0, tmp_path / "class", out, STUDENTS // 4, "--workers", "2")
+    assert f"{STUDENTS} submissions, {STUDENTS - before} graded now, {before} before" in told
+    assert len(stamps(out)) == STUDENTS
     rows = list(csv.DictReader(io.StringIO(out.with_suffix(".csv").read_text())))
     assert [row["points"] for row in rows] == ["0"] * STUDENTS
 
 
-def dask(*arguments: str) -> subprocess.Popen[bytes]:
-    return subprocess.Popen([sys.executable, "-m", *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-                            start_new_session=True)
-
-
-@pytest.fixture
-def scheduler(tmp_path: Path) -> Iterator[str]:
-    """The address of a scheduler on loopback with a worker, started apart."""
+def test_on_a_scheduler_that_is_there(tmp_path: Path) -> None:
     pytest.importorskip("distributed")
-    file = tmp_path / "scheduler.json"
-    processes = [dask("distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard",
-                      "--scheduler-file", str(file))]
-    try:
-        deadline = time.monotonic() + 60
-        while not file.exists() and time.monotonic() < deadline:
-            time.sleep(0.1)
-        processes.append(dask("distributed.cli.dask_worker", "--scheduler-file", str(file), "--nthreads", "1",
-                              "--host", "127.0.0.1", "--no-dashboard", "--local-directory", str(tmp_path / "worker")))
-        time.sleep(0.5)
-        yield json.loads(file.read_text())["address"]
-    finally:
-        for process in reversed(processes):
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-
-
-def test_on_a_scheduler_that_is_there(tmp_path: Path, scheduler: str) -> None:
     make_quick_class(6, tmp_path / "class")
-    run = grade(tmp_path / "class", tmp_path / "report.html", "--scheduler", scheduler)
-    told, _ = run.communicate(timeout=180)
+    with scheduler(tmp_path, 1) as address:
+        run = grade(0, tmp_path / "class", tmp_path / "report.html", "--scheduler", address)
+        told, _ = run.communicate(timeout=180)
     assert run.returncode == 0
     assert "6 submissions, 6 graded now, 0 before" in told
-
-
 
 
 def test_equal_submissions_are_graded_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
