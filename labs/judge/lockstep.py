@@ -10,6 +10,7 @@ from ...core.isa.registers import ABI
 from ...core.vmm.config import VmConfig
 from ...core.vmm.csr_file import CSR_NAMES, SSTATUS, SSTATUS_SD
 from ...core.vmm.stop import StopReason
+from ...core.vmm.techniques import Technique
 from ...core.vmm.vcpu import Vcpu
 from ...core.vmm.vm import Vm
 from .guests import AFTER, Guest
@@ -26,14 +27,16 @@ class Lockstep:
     """Runs a guest under a student's hypervisor; its exit handlers call `enter` before and `leave` after what they do.
 
     vm: the student's; ref: bare, always at or before the student's step. exits: how many there were; most: may be.
+    bare: the bare machine's technique, should it be another than most have.
     type: how the student's guest gets what is typed, should it not come by the board's console.
     """
 
-    def __init__(self, trial: Trial, guest: Guest, config: VmConfig, most: int) -> None:
+    def __init__(self, trial: Trial, guest: Guest, config: VmConfig, most: int,
+                 bare: str | type[Technique] = "bare") -> None:
         self.trial = trial
         self.guest = guest
         self.vm: Vm = guest.start(config)
-        self.ref: Vm = guest.start(guest.config("bare", isa=config.isa, steps_per_tick=config.steps_per_tick))
+        self.ref: Vm = guest.start(guest.config(bare, isa=config.isa, steps_per_tick=config.steps_per_tick))
         self.type: Callable[[bytes], None] = self.vm.console.type
         self.exits = 0
         self._most = most
@@ -71,6 +74,11 @@ class Lockstep:
     def meet(self, vcpu: Vcpu) -> None:
         """Between two steps: up to here nothing must differ. Raises Diverged."""
         self._step, self._pc = vcpu.hart.steps, vcpu.hart.pc
+        self.agree()
+
+    def agree(self) -> None:
+        """Nothing must differ now; what does is laid to the step that `meet` or `enter` was called before. Raises
+        Diverged."""
         self._catch_up()
         self.compare({})
 

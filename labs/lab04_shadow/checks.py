@@ -10,12 +10,12 @@ from random import Random
 
 from ...core.vmm.exits import ExitReason
 from ...core.vmm.walker import USER, walk
+from ..judge import paging_guests as programs
 from ..judge.guests import Guest
 from ..judge.runner import share_of_band
 from ..judge.trial import Trial
 from ..judge.verdict import Divergence, Verdict, failed, passed
 from ..kit.paging import Context, Walk
-from . import programs
 from .pager import ISA, Shadowing
 
 STEPS = 100_000

@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
+from ..judge import paging_guests as programs
 from ..judge.common import mutation, prediction
 from ..lab import Check, Lab, Question, Task
-from . import checks, programs, questions
+from . import checks, questions
 
 QUESTIONS: Final = (
     Question("tables", questions.ask_tables, questions.tables),

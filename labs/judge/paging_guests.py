@@ -1,4 +1,5 @@
-"""Lab 4's guests: kernels that map, unmap, alias and forbid pages as a seed says, and fence every change.
+"""Guests that change their page tables, for labs 4 and 9: they map, unmap, alias and forbid pages as a seed says, and
+fence every change.
 
     gva 0x00000000  1 GiB   devices, for the supervisor
         0x40000000  4 KiB   PAGES pages of a window, by the table LEAVES (or OTHER, under the second root)
@@ -12,7 +13,7 @@ from __future__ import annotations
 from random import Random
 from typing import Final
 
-from ..judge.guests import Guest
+from .guests import Guest
 
 ROOTS: Final = (0x8030_0000, 0x8030_1000)
 MIDDLES: Final = (0x8030_2000, 0x8030_3000)

@@ -1,0 +1,1 @@
+"""Lab 9: the hypervisor extension. `lab.LAB` is the lab."""
