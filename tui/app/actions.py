@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from ...core.errors import OptionError
-from ...core.isa.csrs import BY_NAME
+from ...core.isa.csrs import BY_NUMBER
 from ...core.isa.registers import ABI
 from ...core.vmm.exits import ExitReason
 from ...core.vmm.inspector import Inspection, Inspector, Moves, back, exit_moves, moves
@@ -17,6 +17,8 @@ from ...core.vmm.inspector.stops import Watched, Watchpoint
 from .commands import COMMANDS, Command, run_command, travel
 from .opening import open_recording
 from .panels.base import Panel, Place
+from .panels.card import CardPanel
+from .panels.snapshots import SnapshotsPanel
 from .screens.help import HelpScreen
 from .screens.tour import TourScreen
 
@@ -78,11 +80,10 @@ class Actions(Base):
 
     def action_micro_step(self) -> None:
         """The next stage of an exit's handling, on the card."""
-        card = self.main.panels["card"]
-        self.main.focus_panel("card")
-        step = getattr(card, "micro_step", None)
-        if step is not None:
-            step()
+        card = self.main.panels[CardPanel.ID]
+        assert isinstance(card, CardPanel)
+        self.main.focus_panel(CardPanel.ID)
+        card.micro_step()
 
     # --- at the cursor
 
@@ -127,9 +128,9 @@ class Actions(Base):
 
     def action_snapshot(self) -> None:
         """Keep this moment."""
-        take = getattr(self.main.panels["snapshots"], "take", None)
-        if take is not None:
-            take()
+        snapshots = self.main.panels[SnapshotsPanel.ID]
+        assert isinstance(snapshots, SnapshotsPanel)
+        snapshots.take()
 
     # --- asking
 
@@ -213,7 +214,7 @@ def _first_translation(inspection: Inspection) -> Moves | None:
     inspector = inspection.inspector
     if inspector.log is None:
         return None
-    first = next((number for number in range(len(inspector.log)) if inspector.log[number].reason in TRANSLATION), None)
+    first = inspector.log.find(0, TRANSLATION)
     if first is not None:
         return exit_moves.goto_exit(inspector, first)
     return exit_moves.next_exit(inspector, TRANSLATION)
@@ -224,8 +225,8 @@ def watchpoint_at(inspector: Inspector, place: Place) -> Watchpoint:
     if place.kind == "gpr":
         return Watchpoint(Watched.GPR, place.number, name=place.name or ABI[place.number], vcpu=inspector.vcpu_index)
     if place.kind == "csr":
-        names = {csr.number: csr.name for csr in BY_NAME.values()}
-        return Watchpoint(Watched.CSR, place.number, name=place.name or names[place.number], vcpu=inspector.vcpu_index)
+        name = place.name or BY_NUMBER[place.number].name
+        return Watchpoint(Watched.CSR, place.number, name=name, vcpu=inspector.vcpu_index)
     if place.kind == "gva":
         gpa = inspector.target.translate(inspector.vcpu_index, place.number)
         if gpa is None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import ClassVar
 
-from textual import on
+from textual import events, on
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.color import Color
@@ -23,6 +24,7 @@ from .engine import Engine
 from .messages import Frame, Rested, Told
 from .screens.main import MainScreen
 from .screens.prompt import Prompt
+from .widgets.console import Console
 
 
 class HartvisorApp(Actions, App[None]):
@@ -83,6 +85,18 @@ class HartvisorApp(Actions, App[None]):
             self.go_to_step(self._first_step)
         if self._has_tour:
             self.call_after_refresh(self.start_tour)
+
+    def on_ready(self) -> None:
+        """What is there now stays to the end: the garbage collector, which looked through all of it for 80 ms at a
+        time, need not look at it again."""
+        gc.collect()
+        gc.freeze()
+
+    async def on_event(self, event: events.Event) -> None:
+        """Keys of the user's, but for what is typed to a guest, are answered before guests run on."""
+        if isinstance(event, events.Key) and not isinstance(self.focused, Console):
+            self.engine.give_way()
+        await super().on_event(event)
 
     def on_unmount(self) -> None:
         """The guests end with the screen."""

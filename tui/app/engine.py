@@ -24,10 +24,8 @@ from ...core.errors import HartvisorError
 from ...core.machine.board import CONSOLE
 from ...core.vmm.inspector import Inspection, Inspector, Moves
 from ...core.vmm.inspector.moves import go_on
+from .collecting import Collector, collect_views
 from .messages import Frame, Rested, Told
-
-Collector = Callable[[Inspection], Any]
-"""Makes a panel's view. Runs in the engine's thread."""
 
 Action = Callable[[Inspection], "Moves | None"]
 """Does something with the inspection; a move that it returns is the current VM's, and is driven to its end."""
@@ -36,6 +34,10 @@ FRAME_SECONDS: Final = 0.05
 """Between two frames while guests run: 20 a second at most."""
 
 MAX_NAP: Final = 0.05
+
+COURTESY: Final = 0.03
+"""Seconds that guests which run on and on rest when a key was pressed: Python runs one thread at a time, and the screen
+is painted by another."""
 
 
 class Cancelled(Exception):
@@ -61,6 +63,7 @@ class Engine:
         self._is_painted.set()
         self._is_stale = False
         self._last_frame = 0.0
+        self._resume_at = 0.0
         self._is_stopping = False
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
         self._adopt()
@@ -110,6 +113,10 @@ class Engine:
         if self._is_stale:
             self._has_news.set()
 
+    def give_way(self) -> None:
+        """A key was pressed that is not a guest's: what the user sees of it comes first."""
+        self._resume_at = time.monotonic() + COURTESY
+
     def is_still(self, *, ignores_running: bool = True) -> bool:
         """Whether nothing waits to be done or shown; but VMs that run on and on may be ignored."""
         is_running = self._is_moving or (self._is_going and not ignores_running)
@@ -119,7 +126,7 @@ class Engine:
     def pause(self) -> None:
         """Stop the VM looked at, on its way back in time too."""
         self._wants_pause = True
-        self.do(self._pause)
+        self.do(lambda inspection: self._halt(inspection.inspector))
 
     def toggle(self) -> None:
         """Let the VM looked at run on, or pause it if it moves."""
@@ -183,7 +190,7 @@ class Engine:
     def _patience(self) -> float | None:
         """How long nothing will happen by itself, in seconds; None: for ever."""
         now = time.monotonic()
-        waits = [max(0.0, self._wakes.get(inspector, 0.0) - now) for inspector in self._moves]
+        waits = [max(0.0, self._awake_at(inspector) - now) for inspector in self._moves]
         if self._is_stale:
             is_painted = self._is_painted.is_set()
             waits.append(max(0.0, self._last_frame + FRAME_SECONDS - now) if is_painted else FRAME_SECONDS)
@@ -218,9 +225,6 @@ class Engine:
     def _look(self, wanted: Mapping[str, Collector]) -> None:
         self._wanted = wanted
         self._show()
-
-    def _pause(self, inspection: Inspection) -> None:
-        self._halt(inspection.inspector)
 
     def _halt(self, inspector: Inspector) -> None:
         self._wants_pause = False
@@ -280,7 +284,7 @@ class Engine:
         for inspector, move in tuple(self._moves.items()):
             if self._is_stopping:
                 return
-            if self._wakes.get(inspector, 0.0) > time.monotonic():
+            if self._awake_at(inspector) > time.monotonic():
                 continue
             inspector.is_running = True
             self._is_stale = True
@@ -301,13 +305,17 @@ class Engine:
             if napped > 0:
                 self._wakes[inspector] = time.monotonic() + min(napped, MAX_NAP)
 
+    def _awake_at(self, inspector: Inspector) -> float:
+        """When its next slice may begin: it sleeps, or gives way."""
+        wake = self._wakes.get(inspector, 0.0)
+        return max(wake, self._resume_at) if inspector in self._going else wake
+
     def _rest(self, inspector: Inspector, halt: Any) -> None:
         self._drop(inspector)
         if inspector.is_asleep:
             self._sleepers.add(inspector)
-        index = self.inspection.inspectors.index(inspector)
         self._show()
-        self._post(Rested(index, halt, index == self.inspection.current))
+        self._post(Rested(self.inspection.inspectors.index(inspector), halt))
 
     def _poll(self) -> None:
         """Called by a timeline on its way, which may be long: whether the user has had enough. Raises Cancelled."""
@@ -323,15 +331,7 @@ class Engine:
             self._show()
 
     def _show(self) -> None:
-        views: dict[str, Any] = {}
-        failures: dict[str, str] = {}
-        for name, collect in self._wanted.items():
-            try:
-                views[name] = collect(self.inspection)
-            except HartvisorError as error:
-                failures[name] = str(error)
-            except Exception as error:
-                failures[name] = f"this view failed ({type(error).__name__}: {error}); that is a bug of Hartvisor's"
+        views, failures = collect_views(self.inspection, self._wanted)
         self._is_stale = False
         self._last_frame = time.monotonic()
         self._is_painted.clear()

@@ -57,9 +57,14 @@ VIEWS: Final = (
     Key("suspend", "ctrl+z", "app.suspend_process", "", "to the shell; `fg` comes back"),
 )
 
-NAMES: Final = {"slash": "/", "colon": ":", "left_square_bracket": "[", "right_square_bracket": "]", "minus": "-",
-                "question_mark": "?"}
-"""Textual's names of keys, as they are printed."""
+NAMES: Final = {
+    "space": " ", "slash": "/", "colon": ":", "left_square_bracket": "[", "right_square_bracket": "]", "minus": "-",
+    "question_mark": "?", "number_sign": "#", "exclamation_mark": "!", "full_stop": ".", "comma": ",", "plus": "+",
+    "underscore": "_", "dollar_sign": "$", "left_parenthesis": "(", "right_parenthesis": ")", "asterisk": "*",
+    "equals_sign": "=", "apostrophe": "'", "semicolon": ";", "less_than_sign": "<", "greater_than_sign": ">",
+    "quotation_mark": '"', "vertical_line": "|", "ampersand": "&"}
+"""Textual's names of characters that are no letters, and the characters."""
+KEYS: Final = {character: name for name, character in NAMES.items()}
 
 
 def bindings(keys: tuple[Key, ...]) -> list[Binding]:
@@ -70,6 +75,5 @@ def bindings(keys: tuple[Key, ...]) -> list[Binding]:
 
 def panel_bindings(panels: list[tuple[str, str, str]]) -> list[Binding]:
     """One for each panel: (ID, key, title)."""
-    names = {shown: name for name, shown in NAMES.items()}
-    return [Binding(names.get(key, key), f"panel('{panel}')", title, id=f"panel-{panel}", show=False)
+    return [Binding(KEYS.get(key, key), f"panel('{panel}')", title, id=f"panel-{panel}", show=False)
             for panel, key, title in panels]

@@ -83,8 +83,3 @@ def arrange(width: int, height: int, chosen: Sequence[str], zoomed: str | None) 
             panel = max(slot.panels, key=lambda name: chosen.index(name) if name in chosen else -1)
             boxes[panel] = Box(left, top, right - left, area * above // whole - top)
     return boxes
-
-
-def neighbours(panel: str, width: int, height: int) -> tuple[str, ...]:
-    """The panels that share a slot with this one."""
-    return next((slot.panels for slot in slots_for(width, height) if panel in slot.panels), (panel,))

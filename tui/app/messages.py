@@ -21,11 +21,10 @@ class Frame(Message):
 
 @dataclass
 class Rested(Message):
-    """A VM came to rest. index: which. halt: why. is_current: whether it is the one looked at."""
+    """A VM came to rest. index: which. halt: why."""
 
     index: int
     halt: Halt | None
-    is_current: bool
 
 
 @dataclass

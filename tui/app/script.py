@@ -24,6 +24,7 @@ from textual import events
 from ...core.errors import OptionError
 from .app import HartvisorApp
 from .commands import run_command
+from .keys import KEYS, NAMES
 
 SIZE: Final = re.compile(r"(\d{2,3})x(\d{2,3})")
 PATIENCE: Final = 60.0
@@ -31,14 +32,6 @@ PATIENCE: Final = 60.0
 
 QUIET_ROUNDS: Final = 4
 """How often in a row all must be still: a key goes from app to screen to widget, and what it causes back."""
-
-KEYS: Final = {" ": "space", "/": "slash", ":": "colon", "[": "left_square_bracket", "]": "right_square_bracket",
-               "-": "minus", "?": "question_mark", "#": "number_sign", "!": "exclamation_mark", ".": "full_stop",
-               ",": "comma", "+": "plus", "_": "underscore", "$": "dollar_sign", "(": "left_parenthesis",
-               ")": "right_parenthesis", "*": "asterisk", "=": "equals_sign", "'": "apostrophe", ";": "semicolon",
-               "<": "less_than_sign", ">": "greater_than_sign", '"': "quotation_mark", "|": "vertical_line",
-               "&": "ampersand"}
-"""Textual's names of characters that are no letters."""
 
 VERBS: Final = ("press", "type", "command", "wait", "size", "theme", "screenshot")
 
@@ -95,7 +88,7 @@ async def _do(app: HartvisorApp, pilot: Any, line: Line) -> None:
             await press(app, key)
     elif line.verb == "type":
         for letter in line.rest:
-            await press(app, "space" if letter == " " else letter)
+            await press(app, letter)
         await press(app, "enter")
     elif line.verb == "command":
         run_command(app, line.rest)
@@ -111,9 +104,8 @@ async def _do(app: HartvisorApp, pilot: Any, line: Line) -> None:
 
 async def press(app: HartvisorApp, key: str) -> None:
     """A key, by Textual's name or as a character, and all that follows from it."""
-    name = key if len(key) > 1 or key.isalnum() else KEYS.get(key, key)
-    letters = {long: short for short, long in KEYS.items()}
-    app.post_message(events.Key(name, key if len(key) == 1 else letters.get(name)))
+    name = KEYS.get(key, key)
+    app.post_message(events.Key(name, key if len(key) == 1 else NAMES.get(name)))
     await settle(app)
 
 

@@ -165,7 +165,7 @@ def plan_brought_up(plan: Path) -> Iterator[ControlClient]:
     """A connection to a hypervisor of our own, with the plan's VMs; both end with it. Raises OptionError."""
     read_plan(plan)     # its mistakes are told before anything is started
     path = socket_folder() / f"{plan.stem}-{os.getpid()}.sock"
-    start_detached(plan, plan.stem, path, is_parallel=False, is_quiet=True)
+    start_detached(plan, plan.stem, path, is_parallel=False)
     client = ControlClient(path)
     try:
         yield client

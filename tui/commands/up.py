@@ -83,11 +83,12 @@ def up(
         if json is not None or limit is not None:
             raise OptionError("--detach: a hypervisor in the background has no end to report; leave --json and "
                               "--budget out")
-        start_detached(file, chosen, path, parallel)
+        count = start_detached(file, chosen, path, parallel)
+        print(f"{chosen}: {count} VMs; `hartvisor ps` lists them, `hartvisor down` ends them")
         return
     assembly = Assembly(plan, Threads() if parallel else OneThread(), _complain)
     commands = Commands(assembly.hypervisor, assembly.consoles, assembly.lans.networks, assembly.recipe)
-    glass = GlassServer(assembly.hypervisor)
+    glass = GlassServer(assembly.hypervisor, assembly.consoles)
     server = listen(commands, glass, chosen, path, is_fixed=wait or name is not None or socket is not None)
     shown = sys.stderr if json == "-" else sys.stdout
     lines = [] if quiet else [Lines(name, shown.write) for name in assembly.consoles]
@@ -127,9 +128,9 @@ def listen(commands: Commands, glass: GlassServer, name: str, path: Path, is_fix
     raise AssertionError("unreachable")
 
 
-def start_detached(file: Path, name: str, path: Path, is_parallel: bool, is_quiet: bool = False) -> None:
-    """Start this command again, in a session of its own; return when it answers. Raises OptionError for what it says
-    instead."""
+def start_detached(file: Path, name: str, path: Path, is_parallel: bool) -> int:
+    """Start this command again, in a session of its own; when it answers, how many VMs it has. Raises OptionError for
+    what it says instead."""
     command = [sys.executable, "-m", __package__.rpartition(".")[0] + ".cli", "up", str(file), "--wait", "--quiet",
                "--name", name, "--socket", str(path), *(["--parallel"] if is_parallel else [])]
     with tempfile.TemporaryFile() as errors:
@@ -138,11 +139,7 @@ def start_detached(file: Path, name: str, path: Path, is_parallel: bool, is_quie
         while child.poll() is None:
             with suppress(ConfigError), ControlClient(path) as client:
                 if client.about.get("pid") == child.pid:
-                    if is_quiet:
-                        return
-                    print(f"{name}: {len(client.ask('query-vms'))} VMs; `hartvisor ps` lists them, `hartvisor down` "
-                          "ends them")
-                    return
+                    return len(client.ask("query-vms"))
             time.sleep(POLL)
         errors.seek(0)
         said = errors.read().decode(errors="replace").removeprefix("hartvisor: ").strip()

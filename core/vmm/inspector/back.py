@@ -7,7 +7,7 @@ from ...errors import ConfigError
 from ...machine.watching import Until
 from ..gdb.target import CHANGED, Halt
 from ..questions import last_change, last_write
-from ..timeline import Timeline
+from ..timeline import Timeline, unstopped
 from .calls import is_return, return_address
 from .inspector import Inspector, Moves
 from .moves import SP
@@ -84,18 +84,15 @@ def _back_to(inspector: Inspector, addresses: set[int], lowest_sp: int, mode: in
     """The last time before `origin` that the vCPU was at one of these addresses in this frame or one further out."""
     timeline, index = past(inspector), inspector.vcpu_index
     vm = inspector.vm
-    before = vm.breakpoints, vm.watchpoints, vm.until
-    vm.watchpoints, vm.until, vm.breakpoints = (), None, frozenset(addresses)
-    try:
+    inspector.exit = None
+    with unstopped(vm):
+        vm.breakpoints = frozenset(addresses)
         while timeline.reverse_continue() is not None:
             vcpu = vm.vcpus[index]
             hart = vcpu.hart
             if hart.pc in addresses and hart.read_gpr(SP) >= lowest_sp and vcpu.mode == mode and vm.steps < origin:
                 return inspector.stopped(CHANGED, "went back")
         return None
-    finally:
-        vm.breakpoints, vm.watchpoints, vm.until = before
-        inspector.exit = None
 
 
 def last_writer(inspector: Inspector, what: Watchpoint) -> Moves:

@@ -101,6 +101,16 @@ def test_pause_and_resume(running: Path) -> None:
     at(running, test)
 
 
+def test_a_console_has_what_was_written_before_and_takes_what_is_typed(running: Path) -> None:
+    async def test(desk: Desk) -> None:
+        await desk.press("6", "]")
+        await until(desk, "$")
+        await desk.press(*"echo far away", "enter")
+        await until(desk, "far away")
+
+    at(running, test)
+
+
 def test_the_other_side_ends(running: Path) -> None:
     async def test(desk: Desk) -> None:
         await until(desk, "shell 1/2")

@@ -12,7 +12,8 @@ from textual.message import Message
 
 from ....core.errors import HartvisorError
 from ....core.vmm.control.client import ControlClient
-from ..engine import FRAME_SECONDS, Action, Collector
+from ..collecting import Collector
+from ..engine import FRAME_SECONDS, Action
 from ..messages import Frame, Told
 from .server import COMMAND
 from .wire import pack, unpack
@@ -70,6 +71,9 @@ class AttachedEngine:
     def painted(self) -> None:
         """The last frame is on the screen."""
         self._is_painted.set()
+
+    def give_way(self) -> None:
+        """The guests run in another process: nobody is in the way."""
 
     def is_still(self, *, ignores_running: bool = True) -> bool:
         """Whether nothing waits to be done or shown."""

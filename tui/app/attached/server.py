@@ -7,14 +7,17 @@ Called between rounds by the one thread that may touch VMs. While nobody looks, 
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from typing import Any, Final
 
-from ....core.errors import ConfigError, HartvisorError
+from ....core.errors import ConfigError
 from ....core.vmm.control.protocol import Handler, Request
-from ....core.vmm.gdb.target import ASLEEP, ENDED, GUEST_FAULT, Halt
+from ....core.vmm.gdb.target import GUEST_FAULT, Halt
+from ....core.vmm.hypervisor.console_log import ConsoleLog
 from ....core.vmm.hypervisor.hypervisor import Hypervisor
 from ....core.vmm.hypervisor.tenant import Tenant, TenantState
 from ....core.vmm.inspector import Inspection, Inspector
+from ..collecting import collect_views
 from .wire import pack, unpack
 
 COMMAND: Final = "glass"
@@ -28,10 +31,14 @@ HALTS: Final = {TenantState.CRASHED: GUEST_FAULT, TenantState.PAUSED: "PAUSED"}
 
 
 class GlassServer:
-    """Answers COMMAND: arguments current (the VM looked at), wanted (collectors by name, packed)."""
+    """Answers COMMAND: arguments current (the VM looked at), wanted (collectors by name, packed).
 
-    def __init__(self, hypervisor: Hypervisor) -> None:
+    consoles: what each VM wrote before anybody looked.
+    """
+
+    def __init__(self, hypervisor: Hypervisor, consoles: Mapping[str, ConsoleLog]) -> None:
         self._hypervisor = hypervisor
+        self._consoles = consoles
         self._seen: dict[Tenant, Inspector] = {}
         self._counts: dict[Tenant, tuple[int, int, float]] = {}
         self._inspection: Inspection | None = None
@@ -62,15 +69,7 @@ class GlassServer:
         self._last = time.monotonic()
         inspection = self._present()
         inspection.select(current)
-        views: dict[str, Any] = {}
-        failures: dict[str, str] = {}
-        for name, collect in wanted.items():
-            try:
-                views[name] = collect(inspection)
-            except HartvisorError as error:
-                failures[name] = str(error)
-            except Exception as error:
-                failures[name] = f"this view failed ({type(error).__name__}: {error}); that is a bug of Hartvisor's"
+        views, failures = collect_views(inspection, wanted)
         return {"current": inspection.current, "vms": [each.name for each in inspection.inspectors],
                 "views": pack(views), "failures": failures}
 
@@ -87,7 +86,8 @@ class GlassServer:
                 inspector.close()
                 inspector = None
             if inspector is None:
-                self._seen[tenant] = Inspector(tenant.name, tenant.vm, has_past=False)
+                inspector = self._seen[tenant] = Inspector(tenant.name, tenant.vm, has_past=False)
+                inspector.output.begin_with(self._consoles[tenant.name].since(0)[1])
         chosen = tuple(self._seen[tenant] for tenant in living)
         if self._inspection is None or self._inspection.inspectors != chosen:
             rates = self._inspection.rates if self._inspection is not None else None
@@ -100,9 +100,8 @@ class GlassServer:
 
     def _note(self, tenant: Tenant, inspector: Inspector, inspection: Inspection) -> None:
         """How the VM is, and how fast it was since the last look."""
-        is_asleep = tenant.state is TenantState.RUNNING and tenant.ready_at > self._hypervisor.clock
-        inspector.is_running = tenant.state is TenantState.RUNNING and not is_asleep
-        reason = ASLEEP if is_asleep else HALTS.get(tenant.state, ENDED if tenant.is_over else "")
+        inspector.is_running = tenant.state is TenantState.RUNNING  # naps included: it goes on by itself
+        reason = HALTS.get(tenant.state, "")
         inspector.halt = Halt(reason, inspector.vcpu_index, None, tenant.detail or reason.lower()) if reason else None
         steps, exits, now = tenant.vm.active_steps, sum(tenant.vm.exits), time.monotonic()
         before = self._counts.get(tenant)

@@ -12,7 +12,8 @@ from textual.reactive import reactive
 from textual.widget import Widget
 
 from ....core.vmm.inspector import Inspection
-from ..engine import Action, Collector
+from ..collecting import Collector
+from ..engine import Action
 
 if TYPE_CHECKING:
     from ..app import HartvisorApp

@@ -12,7 +12,7 @@ from textual.binding import Binding, BindingType
 from ....core.vmm.inspector import exit_moves
 from ....core.vmm.views.card import CardPage, view_card
 from ....core.vmm.views.card.micro import STAGES
-from ..engine import Collector
+from ..collecting import Collector
 from ..widgets.lines import LinesView
 from .base import Panel, Place
 from .card_lines import Row, card_rows, handling_rows, hidden_rows

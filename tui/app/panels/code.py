@@ -19,7 +19,7 @@ from ....core.vmm.views.code import CodeView, Insn, view_code
 from ....core.vmm.views.source import SourceView, view_source
 from ....core.vmm.views.stack import FrameRow, SlotRow, StackView, view_stack
 from ....core.vmm.views.telescope import CODE
-from ..engine import Collector
+from ..collecting import Collector
 from ..widgets.lines import LinesView
 from .base import Panel, Place
 from .code_lines import (

@@ -13,7 +13,7 @@ from ....core.vmm.views.interrupts import InterruptsView, view_interrupts
 from ....core.vmm.views.rings import VirtioView, view_virtio
 from ....core.vmm.views.traffic import DisksView, NetworkView, view_disks, view_network
 from ....core.vmm.views.uart import UartView, view_uart
-from ..engine import Collector
+from ..collecting import Collector
 from ..widgets.lines import LinesView
 from .base import Panel
 from .device_lines import disk_lines, find, interrupt_lines, network_lines, uart_lines, virtio_lines

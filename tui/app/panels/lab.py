@@ -20,7 +20,7 @@ from ....core.vmm.inspector import Inspection
 from ....labs.api import CheckResult, CheckView, LabFolder, open_lab, run_checks
 from ....labs.jail.process import Cancelled
 from ....labs.judge.verdict import Status
-from ..engine import Collector
+from ..collecting import Collector
 from ..widgets.lines import LinesView
 from .base import Panel
 

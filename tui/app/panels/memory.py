@@ -16,7 +16,7 @@ from ....core.errors import HartvisorError, OptionError
 from ....core.vmm.inspector import Inspection, Moves
 from ....core.vmm.views.memory import ROW, MemoryRow, MemoryView, Space, view_memory
 from ....core.vmm.views.search import parse_pattern, search
-from ..engine import Collector
+from ..collecting import Collector
 from ..widgets.hex import HexView
 from .base import Panel, Place
 from .memory_lines import HexLayout, Pen, cursor_lines, layout_for, paint_memory

@@ -26,7 +26,7 @@ from ....core.vmm.views.predict import (
     same_page,
     view_predict,
 )
-from ..engine import Collector
+from ..collecting import Collector
 from ..widgets.lines import LinesView
 from ..widgets.reasons import LOOKS, look_of
 from .base import Panel, Place

@@ -23,7 +23,7 @@ from ....core.vmm.views.registers import (
     view_registers,
     view_vcpus,
 )
-from ..engine import Collector
+from ..collecting import Collector
 from ..widgets.lines import LinesView
 from .base import Panel, Place
 from .csr_lines import csr_lines, csr_summary, detail_lines, field_summary

@@ -13,7 +13,7 @@ from ....core.errors import HartvisorError
 from ....core.vmm.inspector import Inspection, keeping, moves
 from ....core.vmm.snapshot_diff import Difference
 from ....core.vmm.views.snapshots import RowKind, SnapshotRow, SnapshotsView, view_snapshots
-from ..engine import Collector
+from ..collecting import Collector
 from ..opening import open_stored, stored_names
 from ..widgets.lines import LinesView
 from .base import Panel, Place

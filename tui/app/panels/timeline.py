@@ -16,7 +16,7 @@ from textual.message import Message
 from ....core.vmm.exits import label
 from ....core.vmm.inspector import Inspection, Moves, exit_moves, moves
 from ....core.vmm.views.strip import LEAST_SPAN, StripView, view_strip
-from ..engine import Collector
+from ..collecting import Collector
 from ..widgets.lines import LinesView
 from ..widgets.reasons import LOOKS, REFLECTED
 from .base import Panel, Place
@@ -143,8 +143,11 @@ position is `step:exit#`.
         self.set_class(self.size.height >= LIST_HEIGHT, "-large")
         self.set_class(self.size.width >= WIDE, "-wide")
         self.call_after_refresh(self.refresh_view)
-        # The list inside is laid out after us, and how many rows it has room for is known only then.
-        self.set_timer(0.1, self.refresh_view)
+
+    @on(LinesView.Resized, "#exits")
+    def exits_resized(self) -> None:
+        """The list inside is laid out after us, and how many rows it has room for is known only then."""
+        self.refresh_view()
 
     def collector(self) -> Collector:
         """As many columns and rows as there is room for."""

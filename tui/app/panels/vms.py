@@ -16,7 +16,7 @@ from ....core.isa.paging import PAGE_SIZE
 from ....core.vmm.views.console import ConsoleView, view_console
 from ....core.vmm.views.standing import Standing
 from ....core.vmm.views.vms import MemoryUse, MemoryView, VmRow, VmsView, view_memory, view_vms
-from ..engine import Collector
+from ..collecting import Collector
 from ..widgets.console import Console
 from ..widgets.lines import LinesView
 from ..widgets.spark import bar, count, size_text, spark

@@ -12,7 +12,7 @@ from textual.binding import Binding, BindingType
 from ....core.vmm.views.memory import Space
 from ....core.vmm.views.space import RangeView, SpaceView, view_space
 from ....core.vmm.views.walk import Follow, WalkView, view_walk
-from ..engine import Collector
+from ..collecting import Collector
 from ..widgets.cells import CellsView, Painting
 from .base import Panel, Place
 from .memory import MemoryPanel

@@ -10,15 +10,16 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Container
 from textual.screen import Screen
-from textual.widgets import Footer, Static
+from textual.widgets import Static
 
 from ....core.vmm.views.status import view_status
-from ..engine import Collector
+from ..collecting import Collector
 from ..keys import MOVES, TOOLS, VIEWS, bindings, panel_bindings
 from ..layout import LEAST_HEIGHT, LEAST_WIDTH, arrange
 from ..messages import Frame
 from ..panels import PANELS
 from ..panels.base import Panel
+from ..widgets.key_line import KeyLine
 from ..widgets.status import StatusLine
 from .prompt import Prompt
 
@@ -62,7 +63,6 @@ class MainScreen(Screen[None]):
         self.panels = {panel.ID: panel() for panel in PANELS}
         self._chosen: list[str] = [name for name in FIRST if name in self.panels]
         self._zoomed: str | None = None
-        self._awaited: str | None = None    # the panel that the keyboard is on its way to
 
     @property
     def glass(self) -> HartvisorApp:
@@ -75,7 +75,7 @@ class MainScreen(Screen[None]):
         with Board():
             yield from self.panels.values()
         yield Prompt()
-        yield Footer(show_command_palette=False, compact=True)
+        yield KeyLine()
         yield Static(id="too-small", markup=False)
 
     # --- layout
@@ -118,25 +118,22 @@ class MainScreen(Screen[None]):
         if self._zoomed is not None:
             self._zoomed = name
         self.lay_out()
-        self._awaited = name
-        self.call_after_refresh(self._focus_inside, name)
+        # At once, and not when it has been painted: else the panel that makes way loses the keyboard to another first,
+        # and all is painted twice more.
+        self._focus_inside(name)
 
     def _choose(self, name: str) -> None:
         self._chosen = [each for each in self._chosen if each != name] + [name]
 
     def _focus_inside(self, name: str) -> None:
-        if self._awaited == name:
-            self._awaited = None
         panel = self.panels[name]
         inner = next((each for each in panel.query("*") if each.can_focus and each.display), None)
         if panel.can_focus or inner is not None:
-            self.set_focus(inner if inner is not None else panel)
+            self.set_focus(inner if inner is not None else panel, scroll_visible=False)
 
     @property
     def focused_panel(self) -> Panel:
-        """The panel that the keyboard is in, or was last; one that was just asked for, though it is not painted yet."""
-        if self._awaited is not None:
-            return self.panels[self._awaited]
+        """The panel that the keyboard is in, or was last."""
         focused = self.focused
         if focused is not None:
             for each in focused.ancestors_with_self:

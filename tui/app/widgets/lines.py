@@ -70,6 +70,17 @@ class LinesView(ScrollView, can_focus=True):
             """Whose."""
             return self.lines
 
+    @dataclass
+    class Resized(Message):
+        """There is room for other lines."""
+
+        lines: LinesView
+
+        @property
+        def control(self) -> LinesView:
+            """Whose."""
+            return self.lines
+
     def __init__(self, *, has_cursor: bool = True, id: str | None = None, classes: str | None = None) -> None:
         super().__init__(id=id, classes=classes)
         self.has_cursor = has_cursor
@@ -140,6 +151,7 @@ class LinesView(ScrollView, can_focus=True):
         """Lines are cut elsewhere."""
         self._strips.clear()
         self.virtual_size = Size(event.size.width, len(self._lines))
+        self.post_message(self.Resized(self))
 
     def on_focus(self) -> None:
         """The cursor looks otherwise."""
