@@ -49,6 +49,7 @@ class ShadowPager:
     fence: called after shadow entries changed, so that the hart sees it. A hart whose caches are precise needs none, a
     real one does.
     active: the root that the hart uses, None when it must be activated anew.
+    changes: grows whenever what was found by a walk of the guest's tables may hold no longer.
     """
 
     def __init__(self, ram: GuestMemory, frames: FrameAllocator, policy: ShadowPolicy, max_pages: int,
@@ -56,6 +57,7 @@ class ShadowPager:
         self.policy = policy
         self.stats = PagerStats()
         self.active: ShadowPage | None = None
+        self.changes = 0
         self._role = Role("none")
         self._ram = ram
         self._memory = ram.memory
@@ -148,6 +150,18 @@ class ShadowPager:
         self.stats.fills += 1
         self.stats.guest_reads += len(walk.levels)
 
+    def follow(self, walk: Walk) -> None:
+        """Mirror the guest's tables on the way that a walk from the root took, to no RAM: where tables are guarded, a
+        store to one of them is not missed then."""
+        page = self.active
+        assert page is not None
+        level = page.key.level
+        for _, pte in walk.levels[:-1]:
+            index = walk.gva >> PAGE_SHIFT + 9 * level & 511
+            level -= 1
+            page = self._descend(page, index, PageKey(pte >> PTE_PPN_SHIFT & _PPN, level, self._role))
+        self._fence_hart()
+
     def _descend(self, page: ShadowPage, index: int, key: PageKey) -> ShadowPage:
         """The page for `key` below entry `index`, linked there now if it was not."""
         child = page.children.get(index)
@@ -208,6 +222,7 @@ class ShadowPager:
         mirrors = self._mirrors.get(gpa >> PAGE_SHIFT)
         if not mirrors:
             return
+        self.changes += 1
         offset = gpa & PAGE_SIZE - 1
         for page in tuple(mirrors):
             for index in range(offset // PTE_SIZE, (offset + size - 1) // PTE_SIZE + 1):
@@ -231,15 +246,18 @@ class ShadowPager:
 
     def fence(self, gva: int | None, asid: int | None) -> None:
         """The guest's sfence.vma."""
+        self.changes += 1
         self.policy.fenced(self, gva, asid)
 
     def satp_changed(self) -> None:
         """The guest's satp is another."""
+        self.changes += 1
         self.policy.satp_changed(self)
 
     def flush(self) -> None:
         """Drop every shadow page."""
         self.stats.flushes += 1
+        self.changes += 1
         for page in self._pages.values():
             # Zeros also end whatever a hart still derives from the page, should it be asked to use it again.
             self._memory.fill_zero(page.hpa, PAGE_SIZE)
@@ -253,6 +271,7 @@ class ShadowPager:
 
     def drop(self, page: ShadowPage) -> None:
         """Drop one page, its entry in every parent, and what only it led to."""
+        self.changes += 1
         for parent, index in tuple(page.parents):
             del parent.children[index]
             self._memory.store(parent.hpa + index * PTE_SIZE, PTE_SIZE, 0)
@@ -275,6 +294,7 @@ class ShadowPager:
 
     def _clear(self, page: ShadowPage, index: int) -> None:
         """Empty one entry; a child that nothing else points to goes with it."""
+        self.changes += 1
         self._memory.store(page.hpa + index * PTE_SIZE, PTE_SIZE, 0)
         child = page.children.pop(index, None)
         if child is not None:

@@ -142,6 +142,25 @@ def test_a_store_to_a_table_takes_effect_at_once(technique: str) -> None:
 
 
 @pytest.mark.parametrize("technique", SHADOWED)
+def test_where_a_device_is_said_to_be_holds_until_the_tables_change_and_no_longer(technique: str) -> None:
+    mapped = "li t0, 0x40000c7\n sd t0, 0(s1)\n"       # the UART's page: V, R, W, A, D
+    moved = "li t0, 0x200c50c7\n sd t0, 0(s1)\n"       # back to 0x80314000
+    read_only = "li t0, 0x40000c3\n sd t0, 0(s1)\n"
+    users = "li t0, 0x40000d7\n sd t0, 0(s1)\n"
+    vm = edit(technique, mapped + "lbu a2, 5(s2)\n lbu a3, 5(s2)\n sb zero, 7(s2)\n sb zero, 7(s2)\n"
+              + moved + "ld a4, 0(s2)\n" + mapped + "lbu a5, 5(s2)\n" + read_only + "lbu a6, 5(s2)\n"
+              "la t0, over\n csrw stvec, t0\n sb zero, 7(s2)\n j .\n .align 2\nover: csrr s3, scause\n"
+              + users + "la t0, end\n csrw stvec, t0\n lbu a7, 5(s2)\n j .\n .align 2\nend: csrr s4, scause\n")
+    idle = vm.hart.read_gpr(12)
+    assert idle and [vm.hart.read_gpr(number) for number in (13, 15, 16)] == [idle] * 3
+    assert vm.hart.read_gpr(14) == 222
+    assert (vm.hart.read_gpr(19), vm.hart.read_gpr(20)) == (15, 13)
+    assert vm.vcpus[0].exits[ExitReason.MMIO_LOAD] == 4
+    assert vm.vcpus[0].exits[ExitReason.MMIO_STORE] == 2
+    assert_exact(vm)
+
+
+@pytest.mark.parametrize("technique", SHADOWED)
 def test_the_flush_policy_guards_nothing_and_drops_all_at_a_fence(technique: str) -> None:
     vm = edit(technique, "sfence.vma\n ld a2, 0(s2)", policy="flush")
     assert (vm.hart.read_gpr(10), vm.hart.read_gpr(12)) == (111, 222)

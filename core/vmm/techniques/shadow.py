@@ -95,12 +95,12 @@ class Shadow(ShadowPaged):
             self._load_root()
         return True
 
-    def handle_page_fault(self, vcpu: Vcpu, exit: Exit) -> bool:
+    def resolve_fault(self, vcpu: Vcpu, exit: Exit) -> bool:
         """With satp=Bare, VS and VU need different roots, and the switch between them does not trap: the first fault
         tells."""
         if not self.csrs.satp >> 60:
             self._load_root()
-        return super().handle_page_fault(vcpu, exit)
+        return super().resolve_fault(vcpu, exit)
 
     def _load_root(self) -> None:
         satp = self.csrs.satp

@@ -16,7 +16,6 @@ from ...exit_log import LoggedExit
 from ...exits import ExitReason
 from ...gstage import GStage
 from ...techniques.hosted import Hosted
-from ...techniques.shadow import Shadow
 from ...techniques.shadow_paging import ShadowPaged
 from ...vm import Vm
 from .event import Accessed, Event, Executed
@@ -65,8 +64,8 @@ def _calls(vcpu: Vcpu, logged: LoggedExit, event: Event) -> Iterator[Called]:
     if isinstance(event, Executed) and logged.cause not in config.handlers:
         yield from _for_instruction(vcpu, technique, event, logged)
     if logged.cause not in config.handlers and isinstance(event, Accessed):
-        if isinstance(technique, Shadow):   # whose own handler comes first
-            yield describe(ShadowPaged.handle_page_fault)
+        if isinstance(technique, ShadowPaged):   # that handler leaves all but devices whose place is known to
+            yield describe(ShadowPaged.resolve_fault)
         yield from _for_access(vcpu, technique, event, logged)
     if logged.reason >= ExitReason.REFLECTED:
         yield describe(technique.reflect)
