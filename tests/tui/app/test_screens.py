@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from .support import NARROW, Desk, glass
+from .support import NARROW, WIDE, Desk, glass
 from .test_opening import hartvisor
 
 EXPECTED = Path(__file__).parent / "screens"
@@ -65,6 +65,10 @@ SCREENS = {
     "card": ("t", "t", "1"),
     "walk": ("t", "t", "3"),
     "registers": ("t", "t", "4"),
+    "code": ("t", "t", "5"),
+    "exits": ("t", "t", "2", "z"),
+    "devices": ("t", "t", "8"),
+    "memory": ("t", "t", "9"),
     "help": ("1", "?"),
 }
 
@@ -73,8 +77,8 @@ PATIENCE = 20.0
 
 
 def as_text(rows: list[str]) -> str:
-    """Without the footer's row, which is Textual's."""
-    return "\n".join(LINE_NUMBER.sub(r"\1:N", row).rstrip() for row in rows[:-1]) + "\n"
+    """Row by row."""
+    return "\n".join(LINE_NUMBER.sub(r"\1:N", row).rstrip() for row in rows) + "\n"
 
 
 async def compare(name: str, desk: Desk) -> None:
@@ -99,3 +103,13 @@ def test_screen(technique: str, screen: str, guest: str) -> None:
         await compare(f"{screen}-{technique}", desk)
 
     glass(test, guest, technique=technique, size=NARROW, append=None)
+
+
+@pytest.mark.parametrize("technique", ["deprivileged", "shadow", "two-stage"])
+def test_all_panels_side_by_side(technique: str, guest: str) -> None:
+    async def test(desk: Desk) -> None:
+        # The console in place of the list of VMs, which tells how fast the guest was.
+        await desk.ui("t", "t", "6", "]", "8", "1")
+        await compare(f"wide-{technique}", desk)
+
+    glass(test, guest, technique=technique, size=WIDE, append=None)
