@@ -20,6 +20,7 @@ from .panels.base import Panel, Place
 from .panels.card import CardPanel
 from .panels.snapshots import SnapshotsPanel
 from .screens.help import HelpScreen
+from .screens.prompt import Prompt
 from .screens.tour import TourScreen
 
 if TYPE_CHECKING:
@@ -136,12 +137,16 @@ class Actions(Base):
 
     def action_ask(self, purpose: str) -> None:
         """Open the prompt."""
-        words: list[str] = []
+        self.main.ask(purpose, [command.usage for command in COMMANDS] if purpose == "command" else [])
         if purpose == "goto":
-            words = self.engine.words()
-        elif purpose == "command":
-            words = [command.usage for command in COMMANDS]
-        self.main.ask(purpose, words)
+            # Which names there are depends on the program that runs, which the guest's own thread has to look up.
+            self.engine.learn_words(lambda found: self.call_later(self.suggest, purpose, found))
+
+    def suggest(self, purpose: str, words: list[str]) -> None:
+        """Words for the prompt, if it still asks for that."""
+        prompt = self.main.query_one(Prompt)
+        if prompt.purpose == purpose:
+            prompt.suggest(words)
 
     def answer(self, purpose: str, text: str) -> None:
         """What was typed into the prompt. Raises OptionError."""

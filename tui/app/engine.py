@@ -24,6 +24,7 @@ from ...core.errors import HartvisorError
 from ...core.machine.board import CONSOLE
 from ...core.vmm.inspector import Inspection, Inspector, Moves
 from ...core.vmm.inspector.moves import go_on
+from ...core.vmm.inspector.names import words
 from .collecting import Collector, collect_views
 from .messages import Frame, Rested, Told
 
@@ -86,10 +87,9 @@ class Engine:
         """A VM's name."""
         return self.inspection.inspectors[index].name
 
-    def words(self) -> list[str]:
-        """The symbols of the VM looked at, to be suggested."""
-        image = self.inspection.inspector.image
-        return sorted(image.symbols) if image is not None else []
+    def learn_words(self, give: Callable[[list[str]], object]) -> None:
+        """The names that the VM looked at knows just now, to be suggested, to whoever wants them; from our thread."""
+        self._put(lambda: give(words(self.inspection.inspector)) and None)
 
     def select(self, index: int) -> None:
         """Look at another VM."""

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import time
 
+from textual.widgets import Input
+
 from hartvisor.tui.app.engine import COURTESY
+from hartvisor.tui.app.screens.prompt import Prompt
 from hartvisor.tui.app.widgets.key_line import KeyLine
+from hartvisor.tui.app.widgets.status import StatusLine
 
 from .support import WIDE, Desk, glass
 
@@ -36,6 +40,48 @@ def test_a_panels_own_keys_are_in_it() -> None:
         assert desk.screen_text()[-1] == before
 
     glass(test, size=WIDE)
+
+
+def test_a_console_has_all_keys_and_says_so() -> None:
+    async def test(desk: Desk) -> None:
+        await desk.ui("6", "]")
+        assert desk.screen_text()[-1].startswith("all keys go to the guest, but ctrl+a")
+        await desk.ui("1")
+        assert desk.screen_text()[-1].startswith("s Step")
+
+    glass(test, size=WIDE)
+
+
+def test_the_status_line_does_not_tell_what_is_to_be_guessed() -> None:
+    async def test(desk: Desk) -> None:
+        await desk.ui("e", "e")
+        reason = desk.app.main.query_one(StatusLine)._view.vm.why.partition(": ")[2]
+        assert reason and reason in desk.screen_text()[0]
+        await desk.ui("-")
+        await desk.press("enter")
+        assert desk.app.predicting
+        assert reason not in desk.screen_text()[0]
+        desk.app.predicting = False
+        await desk.settle()
+        assert reason in desk.screen_text()[0]
+
+    glass(test, size=WIDE)
+
+
+def test_the_prompt_completes_names_of_the_program_that_runs() -> None:
+    async def test(desk: Desk) -> None:
+        inspector = desk.inspector
+        while inspector.vcpu.mode != 0:
+            await desk.press("t", "e")
+        program, kernel = inspector.code.known(inspector.vcpu)
+        own = max(program.addresses.keys() - kernel.addresses.keys())
+        await desk.ui("g")
+        line = desk.app.main.query_one(Prompt).query_one(Input)
+        assert line.suggester is not None
+        assert await line.suggester.get_suggestion("trap_") in kernel.addresses
+        assert await line.suggester.get_suggestion(own) == own
+
+    glass(test, size=WIDE, symbols=None)
 
 
 def test_guests_that_run_on_give_way_to_a_key_and_no_others_do() -> None:

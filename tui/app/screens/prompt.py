@@ -70,12 +70,16 @@ class Prompt(Horizontal):
         self.query_one(Label).update(label or own)
         line = self.query_one(Input)
         line.placeholder = hint
-        line.suggester = SuggestFromList(words, case_sensitive=True) if words else None
+        self.suggest(words)
         line.value = text
         line.cursor_position = len(text)
         self._place = len(self._history.get(purpose, []))
         self.add_class("-asking")
         line.focus()
+
+    def suggest(self, words: list[str]) -> None:
+        """Complete what is typed to one of these."""
+        self.query_one(Input).suggester = SuggestFromList(words, case_sensitive=True) if words else None
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         """Enter."""

@@ -12,6 +12,8 @@ from textual.events import Click
 from textual.screen import Screen
 from textual.widgets import Static
 
+from .console import Console
+
 GAP = 1
 
 
@@ -39,15 +41,19 @@ class KeyLine(Static):
         """The keyboard is in another panel."""
         if screen is not self.screen or not self.app.app_focus:
             return
+        if isinstance(screen.focused, Console):
+            # Nothing that is ours is a key away: all of them are the guest's.
+            self._shown, self._ends = (), []
+            self.update(Content.from_markup("all keys go to the guest, but [b]ctrl+a[/b]: then one of ours follows · "
+                                            "[b]ctrl+a h[/b] help · [b]ctrl+a x[/b] quit"), layout=False)
+            return
         shown: dict[str, Binding] = {}
         for _, binding, is_enabled, _ in screen.active_bindings.values():
             if binding.show and is_enabled:
                 shown.setdefault(binding.action, binding)
-        if self._shown == tuple(shown.values()):
-            return
         self._shown = tuple(shown.values())
         line = Content()
-        self._ends.clear()
+        self._ends = []
         for binding in self._shown:
             key = (self.app.get_key_display(binding), "bold $footer-key-foreground")
             line = Content.assemble(line, key, " ", (binding.description, "$footer-description-foreground"), " " * GAP)

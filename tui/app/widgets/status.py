@@ -20,14 +20,15 @@ MARKS: Final = {
 """A sign and a word for each, so that colour says nothing alone."""
 
 
-def status_line(view: StatusView) -> Content:
-    """What is read first, first: a narrow terminal cuts off the rest."""
+def status_line(view: StatusView, is_hiding: bool = False) -> Content:
+    """What is read first, first: a narrow terminal cuts off the rest. is_hiding: the user is to guess which exit comes
+    next, and is not told here."""
     vm = view.vm
     parts: list[str | tuple[str, str] | Content] = [(vm.name, "bold $text-accent")]
     if len(view.vms) > 1:
         parts.append((f" {view.current + 1}/{len(view.vms)}", "$text-muted"))
     parts += [" ", (vm.technique, "$text-secondary"), "  ", MARKS[vm.standing], "  ", (vm.position, "bold")]
-    if vm.is_at_exit:
+    if vm.is_at_exit and not is_hiding:
         parts.append((f" {vm.why.partition(': ')[2]}", "bold $text-accent"))
     parts += ["  ", vm.mode_text]
     if vm.n_vcpus > 1:
@@ -53,6 +54,20 @@ class StatusLine(Static):
     }
     """
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._view: StatusView | None = None
+
+    def on_mount(self) -> None:
+        """What is hidden is hidden here, too."""
+        self.watch(self.app, "predicting", self.repaint, init=False)
+
     def show(self, view: StatusView) -> None:
         """Paint it."""
-        self.update(status_line(view))
+        self._view = view
+        self.repaint()
+
+    def repaint(self) -> None:
+        """Paint it again."""
+        if self._view is not None:
+            self.update(status_line(self._view, self.app.predicting), layout=False)  # type: ignore[attr-defined]
