@@ -140,7 +140,10 @@ class Actions(Base):
         self.main.ask(purpose, [command.usage for command in COMMANDS] if purpose == "command" else [])
         if purpose == "goto":
             # Which names there are depends on the program that runs, which the guest's own thread has to look up.
-            self.engine.learn_words(lambda found: self.call_later(self.suggest, purpose, found))
+            def give(words: list[str]) -> None:
+                self.call_later(self.suggest, purpose, words)
+
+            self.engine.learn_words(give)
 
     def suggest(self, purpose: str, words: list[str]) -> None:
         """Words for the prompt, if it still asks for that."""

@@ -87,9 +87,9 @@ class Engine:
         """A VM's name."""
         return self.inspection.inspectors[index].name
 
-    def learn_words(self, give: Callable[[list[str]], object]) -> None:
+    def learn_words(self, give: Callable[[list[str]], None]) -> None:
         """The names that the VM looked at knows just now, to be suggested, to whoever wants them; from our thread."""
-        self._put(lambda: give(words(self.inspection.inspector)) and None)
+        self._put(lambda: give(words(self.inspection.inspector)))
 
     def select(self, index: int) -> None:
         """Look at another VM."""

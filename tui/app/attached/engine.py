@@ -54,7 +54,7 @@ class AttachedEngine:
         """A VM's name."""
         return self.names[index]
 
-    def learn_words(self, give: Callable[[list[str]], object]) -> None:
+    def learn_words(self, give: Callable[[list[str]], None]) -> None:
         """Symbols are known there, not here."""
 
     # --- what can be asked for
