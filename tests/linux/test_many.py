@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 import subprocess
 from hashlib import sha256
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 
 from hartvisor.core.devices.network.capture import FILE_HEADER, FRAME_HEADER
+from hartvisor.core.devices.virtio.overlay import open_disk
 from hartvisor.core.machine.boot import read_files
 from hartvisor.core.machine.loader import load_image
 from hartvisor.core.vmm.config import VmConfig
@@ -20,7 +22,7 @@ from hartvisor.core.vmm.hypervisor.scheduler import jain_index
 from hartvisor.core.vmm.introspection.processes import list_processes
 from hartvisor.core.vmm.vm import Vm
 from hartvisor.guest import image, image_info
-from tests.hypervisor.test_up import example, hartvisor
+from tests.hypervisor.test_up import COMMAND, example, hartvisor
 from tests.hypervisor.test_up import up as compare_runs
 
 from .support import require_debian
@@ -174,6 +176,51 @@ def test_linked_clones_leave_their_base_as_it_is(tmp_path: Path) -> None:
         assert f"{name}| {name} was here" in shown
         assert (tmp_path / f"{name}.overlay").stat().st_blocks * 512 < 1 << 20
     assert sha256((tmp_path / "base.img").read_bytes()).digest() == sha256(base).digest()
+
+
+def test_a_full_disk_under_an_overlay_is_an_error_that_its_guest_sees(tmp_path: Path) -> None:
+    """The overlay lies on a file system of 1 MiB, in a mount namespace of its own. What was synced before stays."""
+    base = bytes(range(256)) * (8 << 12)
+    (tmp_path / "base.img").write_bytes(base)
+    small = tmp_path / "small"
+    small.mkdir()
+    (tmp_path / "full.toml").write_text('''
+[machine]
+memory = "160M"
+[[vm]]
+name = "writer"
+image = "debian"
+memory = "128M"
+disks = [{ file = "small/writer.overlay", base = "base.img" }]
+input = """
+echo kept | dd of=/dev/vda bs=4k conv=sync,fsync
+dd if=/dev/zero of=/dev/vda bs=64k seek=1 count=64 conv=fsync && echo all went well
+dd if=/dev/vda bs=4 count=1
+poweroff -f
+"""
+[[vm]]
+name = "beside"
+image = "hello"
+memory = "8M"
+''')
+    script = (f"mount -t tmpfs -o size=1m small small && {shlex.join(COMMAND)} up full.toml --json result.json && "
+              "cp small/writer.overlay .")
+    done = subprocess.run(["unshare", "--map-root-user", "--mount", "sh", "-c", script], cwd=tmp_path, text=True,
+                          capture_output=True, check=False)
+    if "unshare" in done.stderr:
+        pytest.skip(f"this host gives no mount namespace: {done.stderr.strip()}")
+    assert done.returncode == 0, done.stderr
+    assert "I/O error" in done.stdout
+    assert "writer| all went well" not in done.stdout
+    assert "writer| kept" in done.stdout
+    assert "beside| hello" in done.stdout.lower()
+    result = json.loads((tmp_path / "result.json").read_text())
+    assert [vm["state"] for vm in result["vms"]] == ["off", "off"]
+    assert (tmp_path / "base.img").read_bytes() == base
+    disk = open_disk(tmp_path / "writer.overlay", is_read_only=True)
+    assert disk.read(0, 5) == b"kept\n"
+    assert disk.read(7 << 20, 512) == base[7 << 20 : (7 << 20) + 512]
+    disk.close()
 
 
 def test_a_vm_with_all_there_is(tmp_path: Path) -> None:
