@@ -101,6 +101,7 @@ class HartvisorApp(Actions, App[None]):
     def on_unmount(self) -> None:
         """The guests end with the screen."""
         self.engine.stop()
+        gc.unfreeze()
 
     # --- what the engine says
 
