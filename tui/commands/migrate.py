@@ -46,6 +46,7 @@ from ..parameters import (
 )
 from ..session import STDIN, Guest, run_session, write_all
 from ..terminal import Pipe
+from .control import connect as connect_control
 from .run import print_summary
 from .run import summary as run_summary
 
@@ -92,6 +93,12 @@ def migrate(
     vm: Annotated[str, typer.Argument(metavar="VM", help="A guest to start; or the name of a snapshot, with --from.")],
     address: Annotated[str | None, typer.Argument(metavar="tcp://HOST:PORT", help="Where to.")] = None,
     from_snapshot: Annotated[bool, typer.Option("--from", help="VM is a snapshot's name: go on from it.")] = False,
+    running: Annotated[
+        bool, typer.Option("--running", help="VM is one of a running hypervisor's; `hartvisor ps` lists them.")
+    ] = False,
+    hypervisor: Annotated[
+        str | None, typer.Option("--of", metavar="NAME", help="With --running: which hypervisor, where several run.")
+    ] = None,
     at: Annotated[str, typer.Option("--at", metavar="N", help="Let the guest run to step N first.")] = "0",
     downtime: Annotated[float, typer.Option("--downtime", metavar="MS", help="How long it may stand still.")] = 50.0,
     rounds: Annotated[int, typer.Option("--rounds", metavar="N", help="Then it pauses, whatever is left.")] = 30,
@@ -126,6 +133,15 @@ def migrate(
         raise OptionError("migrate: give the target, tcp://HOST:PORT, or --simulate LINK")
     context = tls_context(cert, key, ca, is_server=False)
     where = parse_address(address, MIGRATE_SCHEME) if address is not None else None
+    if running:
+        if address is None or from_snapshot or postcopy:
+            raise OptionError("--running: the VM goes to a target, as it is, page by page before its state; leave "
+                              "--simulate, --from and --postcopy out")
+        _move_running(hypervisor, json, vm=vm, to=address, downtime=round(downtime), rounds=rounds,
+                      records=str(records_of(records).folder.absolute()),
+                      **{f"tls-{name}": str(path.absolute()) if path is not None else ""
+                         for name, path in (("cert", cert), ("key", key), ("ca", ca))})
+        return
     virtual = parse_link(simulated) if simulated is not None else None
     notes = records_of(records)
     output = write_all(STDERR if json == "-" else STDOUT)
@@ -155,12 +171,32 @@ def migrate(
         return
     console = Console(stderr=True, highlight=False)
     if result.end is End.UNDECIDED:
-        console.print(f"{result.why}; the VM stands still here, saved. Say whose it is: "
-                      f"hartvisor migrate resume {source.migration} --owner source (or target), on both sides")
+        console.print(_undecided(result, source.migration))
         raise typer.Exit(1)
     console.print(f"the VM stays: {result.why}")
     run_session(Guest(subject), None)
     raise typer.Exit(1)
+
+
+def _move_running(hypervisor: str | None, json: str | None, **arguments: Any) -> None:
+    """Have a running hypervisor move one of its VMs, and wait for that."""
+    with connect_control(hypervisor, None) as client:
+        client.ask("migrate", **arguments)
+        while (state := client.ask("query-migrate"))["state"] == "active":
+            time.sleep(RETRY)
+    result = Result(End(state["end"]), state["why"], state["downtime"], [Round(**each) for each in state["rounds"]],
+                    state["bytes"])
+    write_json(json, _as_json(result))
+    _print_rounds(result.rounds, result.downtime, result.bytes)
+    if result.end is not End.MOVED:
+        Console(stderr=True, highlight=False).print(
+            f"the VM stays: {result.why}" if result.end is End.STAYED else _undecided(result, state["migration"]))
+        raise typer.Exit(1)
+
+
+def _undecided(result: Result, migration: str) -> str:
+    return (f"{result.why}; the VM stands still here, saved. Say whose it is: hartvisor migrate resume {migration} "
+            "--owner source (or target), on both sides")
 
 
 def _recipe(name: str, technique: str, memory: str, append: str | None, smp: int, drives: list[str] | None) -> Recipe:

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
@@ -21,6 +21,7 @@ from rich.table import Table as RichTable
 from ...core.errors import ConfigError, OptionError
 from ...core.vmm.control.client import ControlClient
 from ...core.vmm.control.commands import Commands
+from ...core.vmm.control.protocol import Handler
 from ...core.vmm.control.server import ControlServer, SocketTaken
 from ...core.vmm.hypervisor.runner import OneThread, Threads
 from ...core.vmm.hypervisor.tenant import TenantState
@@ -28,6 +29,7 @@ from ..app.attached.server import GlassServer
 from ..options import check_writable, parse_number, write_json
 from ..parameters import BudgetOption, JsonOption
 from ..plan.build import Assembly
+from ..plan.leaving import Leaving
 from ..plan.sockets import socket_folder
 from ..plan.spec import read_plan
 from .control import WIDTH, SocketOption
@@ -89,14 +91,16 @@ def up(
     assembly = Assembly(plan, Threads() if parallel else OneThread(), _complain)
     commands = Commands(assembly.hypervisor, assembly.consoles, assembly.lans.networks, assembly.recipe)
     glass = GlassServer(assembly.hypervisor, assembly.consoles)
-    server = listen(commands, glass, chosen, path, is_fixed=wait or name is not None or socket is not None)
+    leaving = Leaving(assembly.hypervisor, assembly.recipe)
+    handlers = {**commands.handlers, **glass.handlers, **leaving.handlers}
+    server = listen(commands, handlers, chosen, path, is_fixed=wait or name is not None or socket is not None)
     shown = sys.stderr if json == "-" else sys.stdout
     lines = [] if quiet else [Lines(name, shown.write) for name in assembly.consoles]
     for line in lines:
         assembly.consoles[line.name].listener = line.write
     signal.signal(signal.SIGTERM, lambda *_: commands.quit())
     try:
-        Session(assembly, server, commands, lines, wait, glass.tick).run(limit)
+        Session(assembly, server, commands, lines, wait, glass, leaving).run(limit)
         result = assembly.result()
     finally:
         server.close()
@@ -112,7 +116,7 @@ def up(
         raise typer.Exit(1)
 
 
-def listen(commands: Commands, glass: GlassServer, name: str, path: Path, is_fixed: bool) -> ControlServer:
+def listen(commands: Commands, handlers: Mapping[str, Handler], name: str, path: Path, is_fixed: bool) -> ControlServer:
     """The control socket at `path`; a run that nobody named, and that ends by itself, may have another beside it, and
     gets a number. Raises ConfigError."""
     for number in range(1, MOST_ALIKE + 1):
@@ -120,8 +124,7 @@ def listen(commands: Commands, glass: GlassServer, name: str, path: Path, is_fix
         about = {"version": version("hartvisor"), "name": chosen, "pid": os.getpid()}
         try:
             return ControlServer(path.with_stem(chosen) if number > 1 else path,
-                                 {**commands.handlers, **glass.handlers},
-                                 {"hartvisor": about}, commands.page)
+                                 handlers, {"hartvisor": about}, commands.page)
         except SocketTaken:
             if is_fixed or number == MOST_ALIKE:
                 raise
@@ -148,11 +151,12 @@ def start_detached(file: Path, name: str, path: Path, is_parallel: bool) -> int:
 
 class Session:
     """A hypervisor's run in the foreground: its rounds, and between them its clients. stays: until a client ends it;
-    then the guests' sleep takes as long as they believe, so that the host has rest. tick: called between rounds."""
+    then the guests' sleep takes as long as they believe, so that the host has rest."""
 
     def __init__(self, assembly: Assembly, server: ControlServer, commands: Commands, lines: list[Lines],
-                 stays: bool, tick: Callable[[], None]) -> None:
-        self._tick = tick
+                 stays: bool, glass: GlassServer, leaving: Leaving) -> None:
+        self._glass = glass
+        self._leaving = leaving
         self._hypervisor = assembly.hypervisor
         self._server = server
         self._commands = commands
@@ -161,18 +165,24 @@ class Session:
 
     def run(self, limit: int | None) -> None:
         """Round by round, to the budget's end, until nobody will wake any more, or as long as it stays."""
-        hypervisor = self._hypervisor
         end = limit if limit is not None else FOREVER
-        while hypervisor.clock < end and not self._commands.wants_quit:
-            self._tick()
-            idle = hypervisor.idle
-            is_alive = hypervisor.run_round(min(end, hypervisor.clock + SLICE))
-            for line in self._lines:
-                line.show()
-            if not is_alive and not self._stays:
+        while self._hypervisor.clock < end and not self._commands.wants_quit:
+            if not self._round(end) and not self._stays and not self._leaving.is_asked:
                 return
-            slept = (hypervisor.idle - idle) / STEPS_A_SECOND if is_alive else LOOK
-            self._server.poll(slept if self._stays else 0.0)
+            self._leaving.go(lambda: self._round(end, is_leaving=True))
+
+    def _round(self, end: int, *, is_leaving: bool = False) -> bool:
+        """A round, and then the clients. False where no VM wants to run. is_leaving: a VM is on its way, and its pages
+        do not wait for guests that sleep."""
+        hypervisor = self._hypervisor
+        self._glass.tick()
+        idle = hypervisor.idle
+        is_alive = hypervisor.run_round(min(end, hypervisor.clock + SLICE))
+        for line in self._lines:
+            line.show()
+        slept = (hypervisor.idle - idle) / STEPS_A_SECOND if is_alive else LOOK
+        self._server.poll(slept if self._stays and not is_leaving else 0.0)
+        return is_alive
 
 
 class Lines:

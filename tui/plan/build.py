@@ -163,11 +163,11 @@ class Assembly:
             self._say(f"{started.spec.name}: closing its files: {error.strerror}")
 
     def recipe(self, name: str) -> Recipe:
-        """What the VM is made of, for a snapshot. Raises ConfigError where it has more than a snapshot can hold."""
+        """What the VM is made of, for a snapshot or a migration. Raises ConfigError where it has more than that."""
         spec = next(spec for spec in self.plan.vms if spec.name == name)
         if spec.disks or spec.folders or spec.has_rng or spec.balloon is not None:
-            raise ConfigError(f"{name}: a snapshot holds no disks that it writes to, folders, rng or balloon; its plan "
-                              "gives it some")
+            raise ConfigError(f"{name}: a snapshot holds no disks that it writes to, folders, rng or balloon, and a "
+                              "migration none either; its plan gives it some")
         started = next(started for started in self.started if started.spec is spec)
         path, _ = find_image(spec.image)
         cards = note_cards(started.devices)

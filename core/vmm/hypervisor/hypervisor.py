@@ -135,10 +135,10 @@ class Hypervisor:
         self.tenants.append(tenant)
         return tenant
 
-    def stop(self, tenant: Tenant) -> None:
-        """End a VM, as if its power were cut; its memory is the machine's again."""
+    def stop(self, tenant: Tenant, detail: str = "stopped by the user") -> None:
+        """End a VM, as if its power were cut; its memory is the machine's again. detail: why, in words."""
         if not tenant.is_over:
-            tenant.end(TenantState.STOPPED, "stopped by the user")
+            tenant.end(TenantState.STOPPED, detail)
             self._dismiss(tenant)
 
     def pause(self, tenant: Tenant) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Final
+from typing import Final, Protocol
 
 from ..digest import digest
 from ..plain import DamagedError, dumps
@@ -48,16 +48,45 @@ class Result:
     left: int = 0
 
 
+class Driver(Protocol):
+    """Lets the guest run while its pages are sent."""
+
+    def run_slice(self, throttle: float) -> None:
+        """For a few milliseconds; then let it rest: for `throttle` of its time, slices and rests together."""
+
+
+class Alone:
+    """Drives a VM that has a machine of its own."""
+
+    def __init__(self, vm: Vm) -> None:
+        self._vm = vm
+        self._slice = FIRST_SLICE
+        self._is_over = False
+
+    def run_slice(self, throttle: float) -> None:
+        """As many steps as take SLICE_SECONDS here."""
+        if self._is_over:
+            time.sleep(NAP)
+            return
+        before = time.perf_counter()
+        stop = self._vm.run(self._slice)
+        took = max(time.perf_counter() - before, 1e-6)
+        self._slice = max(1_000, min(int(self._slice * SLICE_SECONDS / took), self._slice * 2))
+        self._is_over = stop.reason is not StopReason.BUDGET
+        time.sleep(took * throttle / (1 - throttle))
+
+
 class Source:
     """Moves one VM over a link.
 
     migration: its name, as no other's. records: where to note how far it has come. is_postcopy: RAM goes after the
-    state (PageServer). peer: the target's address, for people. on_round: told of each round that is
-    over. on_pages: told, on the way, of the round's number and how many of its pages have gone, of how many.
+    state (PageServer). peer: the target's address, for people. drive: who lets the guest run meanwhile. on_round: told
+    of each round that is over. on_pages: told, on the way, of the round's number and how many of its pages have gone,
+    of how many.
     """
 
     def __init__(self, vm: Vm, recipe: Recipe, link: Link, records: Records, migration: str, *,
-                 policy: Policy | None = None, is_postcopy: bool = False, peer: str = "",
+                 policy: Policy | None = None, is_postcopy: bool = False, peer: str = "", drive: Driver | None = None,
                  on_round: Callable[[Round], None] | None = None,
                  on_pages: Callable[[int, int, int], None] | None = None) -> None:
         self.vm = vm
@@ -68,8 +97,7 @@ class Source:
         self._policy = policy or Policy()
         self._on_round = on_round
         self._on_pages = on_pages
-        self._slice = FIRST_SLICE
-        self._is_over = False
+        self._drive = drive or Alone(vm)
         self._later: list[int] = []
 
     def migrate(self) -> Result:
@@ -143,22 +171,10 @@ class Source:
     def _run_while(self, sending: Future[None], throttle: float) -> None:
         """Let the guest go on until the frame is sent."""
         while True:
-            self._run_slice(throttle)
+            self._drive.run_slice(throttle)
             if sending.done():
                 sending.result()
                 return
-
-    def _run_slice(self, throttle: float) -> None:
-        """A few milliseconds of the guest's, and as many of rest as the throttle says."""
-        if self._is_over:
-            time.sleep(NAP)
-            return
-        before = time.perf_counter()
-        stop = self.vm.run(self._slice)
-        took = max(time.perf_counter() - before, 1e-6)
-        self._slice = max(1_000, min(int(self._slice * SLICE_SECONDS / took), self._slice * 2))
-        self._is_over = stop.reason is not StopReason.BUDGET
-        time.sleep(took * throttle / (1 - throttle))
 
     # --- the pause
 
