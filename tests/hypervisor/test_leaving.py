@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
-from typing import IO
+from typing import Any
 
 import pytest
 
-from .test_up import COMMAND, eventually, hartvisor, own_sockets, states
+from hartvisor.core.errors import HartvisorError
+from hartvisor.core.vmm.control.client import ControlClient
+from hartvisor.tui.plan.sockets import find_socket
+
+from .test_up import COMMAND, hartvisor, own_sockets
 
 __all__ = ["own_sockets"]
 
@@ -59,7 +65,7 @@ def up(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
     process = subprocess.Popen([*COMMAND, "up", str(tmp_path / "lab.toml"), "--wait"], text=True,
                                stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     try:
-        eventually("beside", "ps")
+        eventually(lambda: "beside" in states())
         yield process
     finally:
         process.kill()
@@ -77,14 +83,23 @@ def target(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
     process.communicate()
 
 
-def read_until(stream: IO[str] | None, wanted: str) -> str:
-    assert stream is not None
-    text = ""
-    for line in stream:
-        text += line
-        if wanted in line:
-            return text
-    raise AssertionError(text)
+def ask(command: str, **arguments: object) -> Any:
+    with ControlClient(find_socket(None, None)) as client:
+        return client.ask(command, **arguments)
+
+
+def states() -> dict[str, str]:
+    return {vm["name"]: vm["state"] for vm in ask("query-vms")}
+
+
+def eventually(is_so: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        with suppress(HartvisorError):
+            if is_so():
+                return
+        time.sleep(0.1)
+    raise AssertionError("it never was")
 
 
 def migrate(tmp_path: Path, vm: str, address: str, *options: str, status: int = 0) -> subprocess.CompletedProcess[str]:
@@ -94,12 +109,12 @@ def migrate(tmp_path: Path, vm: str, address: str, *options: str, status: int = 
 def test_a_vm_leaves_and_goes_on_there(up: subprocess.Popen[str], target: tuple[subprocess.Popen[str], str],
                                        tmp_path: Path) -> None:
     there, address = target
-    eventually("type help", "console", "shell")
+    eventually(lambda: "type help" in ask("console-read", vm="shell")["text"])
     moved = json.loads(migrate(tmp_path, "shell", address, "--json", "-").stdout)
     assert moved["end"] == "moved"
     assert moved["rounds"] and moved["bytes"] > 4096
     assert states() == {"shell": "stopped", "beside": "running", "storing": "running", "bound": states()["bound"]}
-    assert "moved to 127.0.0.1" in hartvisor("ps").stdout
+    assert ask("query-vms")[0]["detail"].startswith("moved to 127.0.0.1")
     assert there.stdin is not None
     there.stdin.write("echo gone and well\nhalt\n")
     there.stdin.close()
@@ -122,8 +137,10 @@ def test_what_cannot_move_stays_and_runs_on(up: subprocess.Popen[str], tmp_path:
     for vm, address, wanted in (
             ("nobody", "tcp://127.0.0.1:1", "no VM 'nobody'"), ("bound", "tcp://127.0.0.1:1", "balloon"),
             ("beside", "tcp://127.0.0.1:1", "is `hartvisor receive` listening"), ("beside", "nowhere", "HOST:PORT")):
-        refused = migrate(tmp_path, vm, address, status=2).stderr
-        assert wanted in refused and len(refused.splitlines()) == 1, refused
+        with pytest.raises(HartvisorError, match=wanted):
+            ask("migrate", vm=vm, to=address, records=str(tmp_path))
+    refused = migrate(tmp_path, "beside", "tcp://127.0.0.1:1", status=2).stderr
+    assert "is `hartvisor receive` listening" in refused and len(refused.splitlines()) == 1, refused
     assert "leave" in migrate(tmp_path, "beside", "tcp://127.0.0.1:1", "--postcopy", status=2).stderr
     assert states()["beside"] == "running"
 
@@ -133,11 +150,8 @@ def test_a_target_that_dies_on_the_way_costs_nothing(
     there, address = target
     leaving = subprocess.Popen([*COMMAND, "migrate", "storing", address, "--running", "--downtime", "0", "--rounds",
                                 "1000", "--records", str(tmp_path / "here")], text=True, stderr=subprocess.PIPE)
-    assert "storing" in eventually("storing", "ps")
-    try:
-        leaving.wait(2)
-    except subprocess.TimeoutExpired:
-        there.kill()
+    eventually(lambda: ask("query-migrate")["state"] == "active")
+    there.kill()
     assert leaving.communicate(timeout=60)[1].count("the VM stays") == 1
     assert leaving.returncode == 1
     assert states()["storing"] == "running"
