@@ -1,0 +1,1 @@
+"""Lab 6: multiplexing. `lab.LAB` is the lab."""
