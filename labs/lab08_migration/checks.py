@@ -56,7 +56,7 @@ def never_converges(trial: Trial) -> Verdict:
     moving = _moved(trial, case)
     if moving.rounds > 12 or moving.pages > 4 * moving.present:
         moving.part("rounds", f"{moving.rounds}, {moving.pages} pages", f"12, and {4 * moving.present} pages, at most")
-    if moving.paused > 2 * case.hot + 8:
+    if moving.paused > case.hot + case.hot // 2 + 8:
         moving.part("downtime", f"{moving.paused} pages", f"about the {case.hot} that are in use")
     return passed(counted=moving.metrics, working_set=case.hot)
 

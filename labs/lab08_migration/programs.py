@@ -102,7 +102,7 @@ def slow(random: Random) -> Case:
 
 def storm(random: Random) -> Case:
     """More pages are stored to, all the time, than the link carries."""
-    return case(random, pages=random.randrange(80, 110), hot=random.randrange(35, 60), warm=10, page_steps=400,
+    return case(random, pages=random.randrange(120, 150), hot=random.randrange(35, 60), warm=10, page_steps=400,
                 rest=random.randrange(4, 20), name="storm")
 
 

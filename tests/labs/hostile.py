@@ -1,9 +1,14 @@
 """Submissions that mean harm, or know no better. The first kind strikes when it is loaded, whatever the lab; the second
-in lab 0's sign_extend, which the rest of the answer surrounds."""
+in the first function that a lab's starter leaves open (lab 0's sign_extend), with the rest of the answer around it."""
 
 from __future__ import annotations
 
+import ast
 from typing import Final
+
+from hartvisor.labs.catalog import find_lab
+from hartvisor.labs.submission import Submission
+from tests.labs.support import changed
 
 LOADING: Final[dict[str, tuple[str, set[str]]]] = {
     "exits with status 0": ("import os\nos._exit(0)", {"crash"}),
@@ -84,3 +89,29 @@ HOOKED: Final[dict[str, tuple[str, set[str]]]] = {
     "loops when asked": ("while True: pass", {"timeout"}),
     "eats memory when asked": ("x = [0]\n    while True: x += x", {"crash"}),
 }
+
+
+def first_hole(number: int) -> tuple[str, str]:
+    """Class ("" for none) and name of the first function that a lab's starter leaves open."""
+    tree = ast.parse((find_lab(number).folder / "starter" / "answer.py").read_text(encoding="utf-8"))
+    places = [("", tree.body)] + [(each.name, each.body) for each in tree.body if isinstance(each, ast.ClassDef)]
+    holes = [(function.lineno, owner, function.name) for owner, body in places for function in body
+             if isinstance(function, ast.FunctionDef) and any(isinstance(each, ast.Raise) for each in function.body)]
+    _, owner, name = min(holes)
+    return owner, name
+
+
+def planted(number: int, body: str) -> Submission:
+    """The reference answer, with this (indented as for a function) in the place of its first function's body."""
+    owner, name = first_hole(number)
+    text = changed(number, {}).texts
+    tree = ast.parse(text["answer.py"])
+    parts = tree.body
+    if owner:
+        parts = next(each for each in tree.body if isinstance(each, ast.ClassDef) and each.name == owner).body
+    found = next(each for each in parts if isinstance(each, ast.FunctionDef) and each.name == name)
+    lines, indent = text["answer.py"].splitlines(), " " * (found.col_offset + 4)
+    first, *rest = body.splitlines()
+    wrong = [indent + first, *(indent + line[4:] for line in rest)]
+    lines[found.body[0].lineno - 1:found.end_lineno] = wrong
+    return Submission({**text, "answer.py": "\n".join(lines) + "\n"})

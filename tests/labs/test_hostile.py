@@ -11,7 +11,7 @@ import pytest
 
 from hartvisor.labs.catalog import PACKAGES, find_lab
 from hartvisor.labs.submission import Submission
-from tests.labs.hostile import HOOKED, LOADING
+from tests.labs.hostile import HOOKED, LOADING, planted
 from tests.labs.support import changed, judge, one, with_answer
 
 
@@ -75,6 +75,17 @@ def test_no_lab_gives_points_for_it(number: int, name: str) -> None:
     assert result.points == 0, [check for check in result.checks if check.points]
     assert {check.status.value for check in result.checks} <= {"fail", "crash", "timeout"}
     assert result.max == find_lab(number).points
+
+
+@pytest.mark.parametrize("number", PACKAGES)
+def test_no_lab_gives_points_for_what_strikes_when_asked(number: int) -> None:
+    """In the lab's first function, which its first check needs; the rest is right. `python -m tests.labs.hostility` tries
+    all of them, on all checks."""
+    name = find_lab(number).checks[0].name
+    for hostile in ("exits when asked", "answers with its own class"):
+        check = one(judge(number, planted(number, HOOKED[hostile][0]), names=(name,)))
+        assert check.points == 0, check
+        assert check.status.value in ("crash", "fail"), check
 
 
 def test_the_next_submission_is_none_the_worse() -> None:
