@@ -79,8 +79,8 @@ def test_no_lab_gives_points_for_it(number: int, name: str) -> None:
 
 @pytest.mark.parametrize("number", PACKAGES)
 def test_no_lab_gives_points_for_what_strikes_when_asked(number: int) -> None:
-    """In the lab's first function, which its first check needs; the rest is right. `python -m tests.labs.hostility` tries
-    all of them, on all checks."""
+    """In the lab's first function, which its first check needs; the rest is right. `python -m tests.labs.hostility`
+    tries all of them, on all checks."""
     name = find_lab(number).checks[0].name
     for hostile in ("exits when asked", "answers with its own class"):
         check = one(judge(number, planted(number, HOOKED[hostile][0]), names=(name,)))
