@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from random import Random
 from typing import Any, Final
 
@@ -13,8 +13,10 @@ from ...core.hart import Exit
 from ...core.isa.paging import PAGE_SIZE
 from ...core.machine.bus import Bus
 from ...core.machine.memory_map import RAM_BASE, UART, VM_BOARD
+from ...core.vmm.exits import ExitReason
 from ...core.vmm.techniques.deprivileged import Deprivileged
 from ...core.vmm.vcpu import Vcpu
+from ...core.vmm.vm import Vm
 from ..judge.guests import MEMORY, Guest
 from ..judge.lockstep import Lockstep
 from ..judge.session import Session, need
@@ -202,17 +204,21 @@ class StudentsQueue(Queue):
 
 
 class Devising:
-    """The hypervisor with the student's devices in it, in lockstep with the bare machine, whose devices are ours."""
+    """The hypervisor with the student's devices in it, in lockstep with the bare machine, whose devices are ours.
+
+    steps: exits after which the two were compared.
+    """
 
     def __init__(self, trial: Trial, guest: Guest, random: Random, student: Session, most: int = 20_000) -> None:
         devising = self
+        self.steps = 0
 
         class StudentsDevices(Deprivileged):
-            """As shipped, every device access compared."""
+            """As shipped, every device access compared: where there is no RAM, the hart finds no page."""
 
-            def emulate(self, exit: Exit, reason: int, gpa: int) -> bool:
-                """An access to a device."""
-                return devising.access(self.vcpu, lambda: super(StudentsDevices, self).emulate(exit, reason, gpa))
+            def handle_page_fault(self, vcpu: Vcpu, exit: Exit) -> bool:
+                """An access to a device, or a page that has no shadow entry yet."""
+                return devising.exit(vcpu, lambda: super(StudentsDevices, self).handle_page_fault(vcpu, exit))
 
         self.lockstep = Lockstep(trial, guest, guest.config(StudentsDevices), most)
         vm = self.lockstep.vm
@@ -234,22 +240,32 @@ class Devising:
             self.queues += slot.queues
 
     def run(self, budget: int) -> dict[str, int]:
-        """Run the guest to its end, and look at all of its memory; what was counted. Raises Diverged, OutOfFuel,
-        Stopped."""
+        """Run the guest to its end, and look at all of its memory and its disks; what was counted. Raises Diverged,
+        OutOfFuel, Stopped."""
         self.lockstep.run(budget)
         mine, right = self.lockstep.vm.ram, self.lockstep.ref.ram
         for gfn in range(RAM_BASE >> 12, RAM_BASE + MEMORY >> 12):
             if mine.page(gfn) != right.page(gfn):
                 self._part(f"guest page {gfn << 12:#x}", "another", "as on the bare machine")
-        return {"exits": self.lockstep.exits, "instructions": self.lockstep.vm.instructions,
+        for got, wanted in zip(self._disks(self.lockstep.vm), self._disks(self.lockstep.ref), strict=True):
+            if got != wanted:
+                at = next(index for index in range(0, len(got), 8) if got[index:index + 8] != wanted[index:index + 8])
+                self._part(f"disk at byte {at:#x}", got[at:at + 8].hex(), wanted[at:at + 8].hex())
+        exits = self.lockstep.vm.exits
+        return {"exits": self.steps, "accesses": exits[ExitReason.MMIO_LOAD] + exits[ExitReason.MMIO_STORE],
+                "instructions": self.lockstep.vm.instructions,
                 "chains": sum(queue.chains for queue in self.queues if isinstance(queue, StudentsQueue))}
 
-    def access(self, vcpu: Vcpu, emulate: Any) -> bool:
-        """A device access, before and after."""
+    def _disks(self, vm: Vm) -> list[bytes]:
+        return [disk.read(0, disk.size) for disk in vm.board.memory_disks]
+
+    def exit(self, vcpu: Vcpu, handle: Callable[[], bool]) -> bool:
+        """An exit, before and after; one that took no step was for a shadow entry."""
         self.lockstep.enter(vcpu)
-        is_done = bool(emulate())
+        is_done = handle()
         if self.lockstep.vm.steps > self.lockstep.ref.steps:
             self.lockstep.leave(vcpu, {})
+            self.steps += 1
         if self.uart.sent != self._wanted:
             self._part("bytes sent", shown(bytes(self.uart.sent[-8:])), shown(bytes(self._wanted[-8:])))
         return is_done

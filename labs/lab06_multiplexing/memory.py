@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Final
 
@@ -114,12 +115,16 @@ class StudentsSharing(PageSharing):
 
 
 def saved_at_most(given: Sequence[HashedPage], rams: Sequence[TenantMemory]) -> int:
-    """Frames that sharing can save, of all these pages: of what several VMs have, as many stay as one VM has of it."""
-    counts: dict[bytes, dict[int, int]] = {}
+    """Frames that sharing can save, of all these pages: of each kind as many stay as one VM has pages of it, or as are
+    shared already."""
+    vms: dict[bytes, Counter[int]] = {}
+    users: dict[bytes, Counter[int]] = {}
     for page in given:
-        of_vms = counts.setdefault(bytes(rams[page.vm].page(page.gfn)), {})
-        of_vms[page.vm] = of_vms.get(page.vm, 0) + 1
-    return len(given) - sum(max(of_vms.values()) for of_vms in counts.values())
+        data = bytes(rams[page.vm].page(page.gfn))
+        vms.setdefault(data, Counter())[page.vm] += 1
+        users.setdefault(data, Counter())[page.frame] += 1
+    return len(given) - sum(max(*of_vms.values(), sum(1 for count in users[data].values() if count > 1))
+                            for data, of_vms in vms.items())
 
 
 def comparisons(given: Sequence[HashedPage], rams: Sequence[TenantMemory]) -> int:

@@ -121,6 +121,7 @@ class Timeline:
     def restore(self, number: int) -> None:
         """Back to a snapshot."""
         self.settle()
+        self.ram.take_loaded()  # whatever was asked for out of turn
         self._student.call("Snapshots.restore", self.names[number])
         state = self.ram.take_loaded()
         if state is not None:

@@ -84,6 +84,13 @@ def test_wrong_answer(name: str) -> None:
         assert place[1] in found.field
 
 
+def test_the_machines_are_compared_after_each_access() -> None:
+    """However the hypervisor shortens its way to a device."""
+    result = judge(5, changed(5, {}), names=("mmio-guests", "uart-guests", "disk-guests"))
+    for check in result.checks:
+        assert 50 < check.metrics["accesses"] <= check.metrics["exits"]
+
+
 def test_doing_nothing_fails_the_negative_check() -> None:
     """Neither does passing everything on."""
     for answer in ("return None\n", "return BrokenRing('no')\n",
