@@ -28,7 +28,7 @@ LAB: Final = Lab(
         Check("lossy-link", "copy", "the same, over a link that loses a fifth of what it carries", 10,
               checks.same(programs.lossy)),
         Check("slow-link", "copy", "the same, over a link that a page takes ten times as long on", 10,
-              checks.same(programs.slow)),
+              checks.same(programs.slow, 1)),
         Check("nothing-twice", "stop", "a guest that stores nothing: each page once, none in the pause", 8,
               checks.nothing_twice),
         Check("converges", "stop", "the pause is for the working set, not for the guest", 12, checks.converges,

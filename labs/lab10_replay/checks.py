@@ -63,7 +63,7 @@ def _onwards(random: Random, recorded: Recorded) -> Sequence[int]:
     return [0, *sorted(random.sample(range(recorded.length), JUMPS)), recorded.length]
 
 
-def _anywhere(random: Random, recorded: Recorded) -> Sequence[int]:
+def anywhere(random: Random, recorded: Recorded) -> Sequence[int]:
     """Forth and back: where something came, beside it, and anywhere."""
     places = [step + beside for step, _ in recorded.typed for beside in (-1, 0, 1)]
     places += [random.randrange(recorded.length + 1) for _ in range(JUMPS)]
@@ -156,6 +156,3 @@ def reverse_cost(trial: Trial) -> Verdict:
     if share == 1:
         return passed(message, steps=taken, naive=naive)
     return failed(message, share=share, steps=taken, naive=naive)
-
-
-anywhere: Final = replaying(programs.everything, _anywhere)
