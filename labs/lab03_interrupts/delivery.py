@@ -180,8 +180,9 @@ class Delivery:
         wanted = self._takes()
         if said != wanted:
             self.lockstep.part("interrupt", told(said), told(wanted))
+        assert wanted is not None, "the bare hart does not take what is pending, enabled and let through"
         self.interrupts += 1
-        self._inject(vcpu, said.cause, 0, True)
+        self._inject(vcpu, wanted.cause, 0, True)
         return True
 
     def _takes(self) -> Taken | None:

@@ -97,6 +97,34 @@ def test_a_timer_that_asks_at_once_for_ever_ends() -> None:
         assert check.points == 0
 
 
+HS, TVAL, DEADLINE = 'return Taken("HS", chosen)', "hart.csrs[STVAL] = tval", "        self.deadline = deadline\n"
+PICKS, INJECTS, TIMERS = ("interrupts", "pick-pending"), ("exceptions", "inject"), ("ticks", "set-timer")
+
+ODD = {
+    "an interrupt of nonsense": ({HS: "return 5"}, PICKS),
+    "a cause of text": ({HS: "return Taken('HS', 'x' * 99)"}, PICKS),
+    "another mode": ({HS: "return Taken('M', chosen)"}, PICKS),
+    "registers that are too few": ({TVAL: "hart.gprs = []"}, INJECTS),
+    "CSRs gone": ({TVAL: "hart.csrs.clear()"}, INJECTS),
+    "a trap of two steps": ({TVAL: f"{TVAL}; hart.retire()"}, INJECTS),
+    "an alarm of text": ({DEADLINE: "        return 'soon'\n"}, TIMERS),
+    "an alarm before the beginning": ({DEADLINE: "        return -1\n"}, TIMERS),
+    "an alarm beyond all": ({DEADLINE: "        return 1 << 900\n"}, TIMERS),
+    "a timer that moves pc": ({DEADLINE: "        self.deadline = deadline; hart.pc += 4\n"}, ("ticks",)),
+    "a wait that is none": ({"            return Wait(False)\n": "            return True\n"}, ("sleep", "wfi")),
+    "a wait of text": ({"            return Wait(True)\n": "            return Wait('long', 'x')\n"}, ("wfi",)),
+}
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_answers_that_make_no_sense(name: str) -> None:
+    """No points, and no bug of ours."""
+    changes, names = ODD[name]
+    for check in judge(3, changed(3, changes), names=names).checks:
+        assert check.status.value in ("fail", "crash"), check
+        assert check.points == 0
+
+
 def test_a_recording_leads_to_the_trap_that_went_wrong(tmp_path) -> None:
     result = judge(3, changed(3, WRONG["exceptions are vectored"][0]), names=("exceptions",), artifacts=tmp_path)
     check = one(result)

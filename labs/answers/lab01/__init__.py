@@ -1,0 +1,1 @@
+"""The reference answer to lab 1."""

@@ -1,0 +1,1 @@
+"""Lab 1: Popek and Goldberg. `lab.LAB` is the lab."""
