@@ -16,6 +16,9 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 from textual.visual import Visual
 
+FEW = 8
+"""Lines that are painted one by one; of more, all are."""
+
 
 class LinesView(ScrollView, can_focus=True):
     """Lines of Content, one screen row each; what is too long is cut off at the right edge.
@@ -96,14 +99,24 @@ class LinesView(ScrollView, can_focus=True):
 
     def set_lines(self, lines: Sequence[Content], *, cursor: int | None = None) -> None:
         """Show these. cursor: put it there, and in sight."""
-        new = tuple(lines)
-        is_same_length = len(new) == len(self._lines)
+        new, old = tuple(lines), self._lines
         # Contents are equal if their texts are, whatever their styles.
-        if not is_same_length or not all(map(Content.is_same, new, self._lines)):
-            self._lines = new
-            self._strips.clear()
+        changed = [index for index, line in enumerate(new)
+                   if index >= len(old) or not Content.is_same(line, old[index])]
+        self._lines = new
+        for index in changed:
+            self._strips.pop(index, None)
+            self._strips.pop(-1 - index, None)
+        if len(new) != len(old):
             self.virtual_size = Size(self.size.width, len(new))
-            self.refresh(layout=not is_same_length)
+            self.refresh(layout=True)
+        elif len(changed) > FEW:
+            self.refresh()
+        else:
+            top = self.scroll_offset.y
+            for index in changed:
+                if top <= index < top + self.size.height:
+                    self.refresh_line_at(index)
         target = self.cursor if cursor is None else cursor
         self.set_reactive(LinesView.cursor, max(0, min(target, len(new) - 1)))
         if cursor is not None:
