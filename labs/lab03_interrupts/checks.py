@@ -44,8 +44,7 @@ def delegations(interrupts: tuple[int, ...]) -> Iterator[tuple[int, int]]:
 
 
 def cases(random: Random) -> list[Gates]:
-    """Each interrupt alone under every delegation, mode and enable; each pair under every delegation, where either
-    might be taken; and heaps."""
+    """Each interrupt alone, and each pair, under every delegation and in every mode; and heaps."""
     found = []
     for one in ORDER:
         for (mideleg, hideleg), (mode, virtual), on in product(delegations((one,)), MODES, (False, True)):
@@ -53,10 +52,9 @@ def cases(random: Random) -> list[Gates]:
             mie, sie, vsie = (on, on, on) if others == 0 else (on, bool(others & 1), bool(others & 2))
             found.append(Gates(1 << one, ALL, mideleg, hideleg, mode, virtual, mie, sie, vsie))
     for pair in combinations(ORDER, 2):
-        for mideleg, hideleg in delegations(pair):
-            mode, virtual = random.choice(MODES[1:])
-            found.append(Gates(bits(*pair), ALL, mideleg, hideleg, mode, virtual, True, random.random() < 0.8,
-                               random.random() < 0.8))
+        for (mideleg, hideleg), (mode, virtual) in product(delegations(pair), MODES):
+            mie, sie, vsie = (random.random() < 0.8 for _ in range(3))
+            found.append(Gates(bits(*pair), ALL, mideleg, hideleg, mode, virtual, mie, sie, vsie))
     for _ in range(160):
         mode, virtual = random.choice(MODES)
         mie, sie, vsie = (random.random() < 0.6 for _ in range(3))

@@ -26,7 +26,7 @@ LAB: Final = Lab(
            Task("predict", "Foresee")),
     checks=(
         Check("pick-pending", "pick", "every interrupt and pair of them, under every delegation", 12, checks.picking,
-              cpu=0.06),
+              cpu=0.12),
         Check("inject", "inject", "every trap, from both modes and every stack of sstatus", 10, checks.injecting,
               cpu=0.05),
         Check("exceptions", "inject", "guests that go wrong in every way hear of it as on the bare hart", 10,

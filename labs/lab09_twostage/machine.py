@@ -10,13 +10,13 @@ from ...core.isa.csrs import BY_NAME
 from ...core.isa.extensions import DEFAULT_ISA, without
 from ...core.isa.paging import PAGE_SIZE
 from ...core.machine.memory_map import RAM_BASE
-from ..kit.paging import LOAD
 from ..kit.two_stage import Found, Ram, View
 
 SIZE: Final = 1 << 20
 ISA: Final = without(DEFAULT_ISA, "Svnapot", "Svpbmt")
 """Without them, bits 63:54 of every entry must be zero."""
-STUB: Final = RAM_BASE
+STUB: Final = RAM_BASE + SIZE - PAGE_SIZE
+"""Where no case's tables or data lie, however spoiled: what stands there is in no Ram."""
 SUPERVISOR: Final = 1
 SUM: Final = 1 << 18
 MXR: Final = 1 << 19
@@ -94,6 +94,3 @@ class Machine:
             assert exit.reason == EXIT_BUDGET, f"{line} at {gva:#x} leads out of the machine's RAM"
             return result
         return Found(exit.cause, 0, exit.gpa, exit.tinst == IMPLICIT)
-
-
-__all__ = ["HLV", "HLVX", "HSV", "LOAD", "PAGE_SIZE", "Machine", "csr", "execute"]
