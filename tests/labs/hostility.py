@@ -7,28 +7,20 @@ a process behind, take longer than its limits let it, or harm the next submissio
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 from hartvisor.labs.api import LabResult
 from hartvisor.labs.catalog import all_labs, find_lab
 from hartvisor.labs.submission import Submission
 from tests.labs.hostile import HOOKED, LOADING, first_hole, planted
-from tests.labs.support import changed, judge
+from tests.labs.support import changed, children, judge
 
 ALLOWED = {"pass", "fail", "fuel", "crash", "timeout", "nondeterministic"}
 IDLE = ("raise NotImplementedError", "return None", "return 0")
 MOST_SECONDS = 120.0
 """For a check, on a busy host: three processes use up their CPU time."""
-
-
-def children() -> set[str]:
-    """The processes of this one."""
-    return {path.parent.name for path in Path("/proc").glob("[0-9]*/stat")
-            if path.read_text().rpartition(")")[2].split()[1] == str(os.getpid())}
 
 
 def complaints(result: LabResult, most: dict[str, float], seconds: float) -> Iterator[str]:

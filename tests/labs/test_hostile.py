@@ -5,14 +5,13 @@ from __future__ import annotations
 
 import os
 import time
-from pathlib import Path
 
 import pytest
 
 from hartvisor.labs.catalog import PACKAGES, find_lab
 from hartvisor.labs.submission import Submission
 from tests.labs.hostile import HOOKED, LOADING, planted
-from tests.labs.support import changed, judge, one, with_answer
+from tests.labs.support import changed, children, judge, one, with_answer
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -26,12 +25,6 @@ def _walls() -> None:
 SIGN_EXTEND = '    sign = 1 << bits - 1\n    return (value & 2 * sign - 1 ^ sign) - sign\n'
 MOST_SECONDS = 60
 """CPU limits are a few seconds; the rest is for a busy host."""
-
-
-def children() -> set[str]:
-    """The processes of this one."""
-    return {path.parent.name for path in Path("/proc").glob("[0-9]*/stat")
-            if path.read_text().rpartition(")")[2].split()[1] == str(os.getpid())}
 
 
 @pytest.mark.parametrize("name", LOADING)
