@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import gc
+import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from textual import events, on
 from textual.app import App, SystemCommand
@@ -25,6 +26,14 @@ from .messages import Frame, Rested, Told
 from .screens.main import MainScreen
 from .screens.prompt import Prompt
 from .widgets.console import Console
+
+SWEEP_SECONDS: Final = 2.0
+"""Between two runs of the garbage collector; by itself it runs when somebody waits for a key's paint."""
+
+REST_SECONDS: Final = 1.0
+"""It runs only so long after the last key; but after SWEEPS_PUT_OFF it runs all the same."""
+
+SWEEPS_PUT_OFF: Final = 30
 
 
 class HartvisorApp(Actions, App[None]):
@@ -59,6 +68,7 @@ class HartvisorApp(Actions, App[None]):
         self.main = MainScreen()
         self._keys = dict(keymap or {})
         self._has_tour = has_tour
+        self._last_key, self._put_off = 0.0, 0
         self._first_step = first_step
 
     def get_css_variables(self) -> dict[str, str]:
@@ -88,20 +98,32 @@ class HartvisorApp(Actions, App[None]):
 
     def on_ready(self) -> None:
         """What is there now stays to the end: the garbage collector, which looked through all of it for 80 ms at a
-        time, need not look at it again."""
+        time, need not look at it again; and it is told when."""
         gc.collect()
         gc.freeze()
+        gc.disable()
+        self.set_interval(SWEEP_SECONDS, self._sweep)
 
     async def on_event(self, event: events.Event) -> None:
         """Keys of the user's, but for what is typed to a guest, are answered before guests run on."""
-        if isinstance(event, events.Key) and not isinstance(self.focused, Console):
-            self.engine.give_way()
+        if isinstance(event, events.Key):
+            self._last_key = time.monotonic()
+            if not isinstance(self.focused, Console):
+                self.engine.give_way()
         await super().on_event(event)
 
     def on_unmount(self) -> None:
         """The guests end with the screen."""
         self.engine.stop()
         gc.unfreeze()
+        gc.enable()
+
+    def _sweep(self) -> None:
+        """Collect garbage, while nobody looks."""
+        self._put_off += 1
+        if time.monotonic() - self._last_key > REST_SECONDS or self._put_off > SWEEPS_PUT_OFF:
+            self._put_off = 0
+            gc.collect()
 
     # --- what the engine says
 

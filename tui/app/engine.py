@@ -36,7 +36,7 @@ FRAME_SECONDS: Final = 0.05
 
 MAX_NAP: Final = 0.05
 
-COURTESY: Final = 0.03
+COURTESY: Final = 0.04
 """Seconds that guests which run on and on rest when a key was pressed: Python runs one thread at a time, and the screen
 is painted by another."""
 
