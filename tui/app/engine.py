@@ -221,6 +221,7 @@ class Engine:
         self._sleepers.discard(inspector)
         if is_going:
             self._going.add(inspector)
+            inspector.is_running = True     # though a key's paint may come before its first slice
 
     def _look(self, wanted: Mapping[str, Collector]) -> None:
         self._wanted = wanted

@@ -116,9 +116,16 @@ async def settle(app: HartvisorApp, *, is_patient: bool = False) -> None:
     quiet = 0
     while quiet < QUIET_ROUNDS and loop.time() < deadline and not app.return_code:
         await _drain(app)
-        quiet = quiet + 1 if app.engine.is_still(ignores_running=not is_patient) else 0
+        is_still = app.engine.is_still(ignores_running=not is_patient) and not _is_unpainted(app)
+        quiet = quiet + 1 if is_still else 0
         if not quiet:
             await asyncio.sleep(0.002)
+
+
+def _is_unpainted(app: HartvisorApp) -> bool:
+    """Whether the screen has yet to lay out or to paint something; Textual has no public word for it."""
+    screen = app.screen
+    return bool(screen._layout_required or screen._repaint_required or screen._dirty_widgets)
 
 
 async def _drain(app: HartvisorApp) -> None:
