@@ -93,6 +93,7 @@ class MainScreen(Screen[None]):
         width, height = event.size
         is_too_small = width < LEAST_WIDTH or height < LEAST_HEIGHT
         self.set_class(is_too_small, "-too-small")
+        self.refresh(layout=True)
         self.query_one("#too-small", Static).update(
             f"Hartvisor needs {LEAST_WIDTH} by {LEAST_HEIGHT} cells;\nthis terminal has {width} by {height}.\nq quits.")
         self.call_after_refresh(self.lay_out)
