@@ -135,10 +135,8 @@ class ShadowPager:
             page = page.children[gva >> PAGE_SHIFT + 9 * level & 511]
             page.writes = 0
             level -= 1
-        for _, pte in walk.levels[:-1]:
-            index = gva >> PAGE_SHIFT + 9 * level & 511
-            level -= 1
-            page = self._descend(page, index, PageKey(pte >> PTE_PPN_SHIFT & _PPN, level, role))
+        page = self._mirror(page, walk)
+        level = page.key.level
         bits = role.leaf_bits(walk.perms, not walk.levels)
         while level > 0:
             index = gva >> PAGE_SHIFT + 9 * level & 511
@@ -155,12 +153,16 @@ class ShadowPager:
         store to one of them is not missed then."""
         page = self.active
         assert page is not None
-        level = page.key.level
-        for _, pte in walk.levels[:-1]:
-            index = walk.gva >> PAGE_SHIFT + 9 * level & 511
-            level -= 1
-            page = self._descend(page, index, PageKey(pte >> PTE_PPN_SHIFT & _PPN, level, self._role))
+        self._mirror(page, walk)
         self._fence_hart()
+
+    def _mirror(self, page: ShadowPage, walk: Walk) -> ShadowPage:
+        """The shadow of the last table that the walk read, by way of those before it; `page` is the first's."""
+        for _, pte in walk.levels[:-1]:
+            level = page.key.level
+            index = walk.gva >> PAGE_SHIFT + 9 * level & 511
+            page = self._descend(page, index, PageKey(pte >> PTE_PPN_SHIFT & _PPN, level - 1, self._role))
+        return page
 
     def _descend(self, page: ShadowPage, index: int, key: PageKey) -> ShadowPage:
         """The page for `key` below entry `index`, linked there now if it was not."""
