@@ -14,6 +14,9 @@ from ..core.vmm.migration.simulate import SimulatedLink
 LOOPBACK: Final = "127.0.0.1"
 MIGRATE_SCHEME: Final = "tcp://"
 MAX_PORT: Final = 65535
+MIGRATE_PATIENCE: Final = 30.0
+"""Seconds that one side of a migration waits for the other."""
+
 _SCALES: Final = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9}
 
 

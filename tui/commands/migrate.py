@@ -31,7 +31,7 @@ from ...core.vmm.recipe import Recipe
 from ...core.vmm.store import Store
 from ...core.vmm.vm import Vm
 from ..devices import note_drives
-from ..links import MIGRATE_SCHEME, connect, listen, parse_address, parse_link, tls_context
+from ..links import MIGRATE_PATIENCE, MIGRATE_SCHEME, connect, listen, parse_address, parse_link, tls_context
 from ..options import check_writable, find_image, make_config, parse_number, write_json
 from ..parameters import (
     AppendOption,
@@ -51,9 +51,6 @@ from .run import print_summary
 from .run import summary as run_summary
 
 STDOUT, STDERR = 1, 2
-PATIENCE = 30.0
-"""Seconds that one side waits for the other."""
-
 RETRY = 0.2
 """Seconds between two tries to connect."""
 
@@ -161,7 +158,7 @@ def migrate(
         _print_rounds(found.rounds, found.downtime, found.bytes)
         return
     assert where is not None
-    link = SocketLink(_find(where, context, wait), PATIENCE)
+    link = SocketLink(_find(where, context, wait), MIGRATE_PATIENCE)
     result, source = _move(subject, recipe, link, where, notes, policy, is_postcopy=postcopy)
     write_json(json, _as_json(result))
     _print_rounds(result.rounds, result.downtime, result.bytes)
@@ -221,7 +218,7 @@ class _Moved:
         def reconnect() -> Link:
             console.print("the link was cut; the VM waits at the target for the rest of its memory")
             try:
-                return SocketLink(_find(where, context, PATIENCE), None)
+                return SocketLink(_find(where, context, MIGRATE_PATIENCE), None)
             except ConfigError as error:
                 raise Cut(str(error)) from None
 
@@ -241,7 +238,7 @@ def _find(where: tuple[str, int], context: ssl.SSLContext | None, wait: float) -
     deadline = time.monotonic() + wait
     while True:
         try:
-            return connect(where, context, PATIENCE)
+            return connect(where, context, MIGRATE_PATIENCE)
         except ConfigError:
             if time.monotonic() >= deadline:
                 raise
@@ -357,9 +354,9 @@ def _accept(listener: socket.socket, context: ssl.SSLContext | None) -> tuple[So
         connection, peer = listener.accept()
         try:
             if context is not None:
-                connection.settimeout(PATIENCE)
+                connection.settimeout(MIGRATE_PATIENCE)
                 connection = context.wrap_socket(connection, server_side=True)
-            return SocketLink(connection, PATIENCE), f"{peer[0]}:{peer[1]}"
+            return SocketLink(connection, MIGRATE_PATIENCE), f"{peer[0]}:{peer[1]}"
         except OSError as error:
             connection.close()
             Console(stderr=True, highlight=False).print(f"{peer[0]}:{peer[1]} turned away: {error}")

@@ -21,10 +21,7 @@ from ...core.vmm.migration.rounds import Policy
 from ...core.vmm.migration.source import End, Result, Source
 from ...core.vmm.migration.wire import SocketLink
 from ...core.vmm.recipe import Recipe
-from ..links import MIGRATE_SCHEME, connect, parse_address, tls_context
-
-PATIENCE: Final = 30.0
-"""Seconds that the source waits for the target."""
+from ..links import MIGRATE_PATIENCE, MIGRATE_SCHEME, connect, parse_address, tls_context
 
 NAP: Final = 0.002
 """Seconds of rest where no VM wants to run."""
@@ -72,7 +69,8 @@ class Leaving:
         if self._state["state"] == "active":
             raise BadRequest(f"{self._state['vm']} is on its way; one VM leaves at a time")
         recipe, where = self._recipe(tenant.name), parse_address(address, MIGRATE_SCHEME)
-        link = SocketLink(connect(where, tls_context(cert, key, ca, is_server=False), PATIENCE), PATIENCE)
+        context = tls_context(cert, key, ca, is_server=False)
+        link = SocketLink(connect(where, context, MIGRATE_PATIENCE), MIGRATE_PATIENCE)
         migration, peer = secrets.token_hex(6), f"{where[0]}:{where[1]}"
         self._state = {"state": "active", "vm": tenant.name, "migration": migration, "rounds": []}
 
@@ -98,7 +96,7 @@ class Leaving:
             self._hypervisor.stop(tenant, f"{result.why}; it stands still, saved, until `hartvisor migrate resume "
                                           f"{self._state['migration']}` says whose it is")
         self._state.update(state="done", end=result.end.value, why=result.why, downtime=result.downtime,
-                           bytes=result.bytes, rounds=[vars(each) for each in result.rounds])
+                           bytes=result.bytes)
 
 
 class InCompany:

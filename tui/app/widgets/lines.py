@@ -50,30 +50,6 @@ class LinesView(ScrollView, can_focus=True):
     cursor: reactive[int] = reactive(0)
 
     @dataclass
-    class Chosen(Message):
-        """Enter, or a click on the line that has the cursor already."""
-
-        lines: LinesView
-        index: int
-
-        @property
-        def control(self) -> LinesView:
-            """Whose."""
-            return self.lines
-
-    @dataclass
-    class Moved(Message):
-        """The cursor is on another line, because the user put it there."""
-
-        lines: LinesView
-        index: int
-
-        @property
-        def control(self) -> LinesView:
-            """Whose."""
-            return self.lines
-
-    @dataclass
     class Resized(Message):
         """There is room for other lines."""
 
@@ -83,6 +59,24 @@ class LinesView(ScrollView, can_focus=True):
         def control(self) -> LinesView:
             """Whose."""
             return self.lines
+
+    @dataclass
+    class _AtLine(Message):
+        """Something happened at a line."""
+
+        lines: LinesView
+        index: int
+
+        @property
+        def control(self) -> LinesView:
+            """Whose."""
+            return self.lines
+
+    class Chosen(_AtLine):
+        """Enter, or a click on the line that has the cursor already."""
+
+    class Moved(_AtLine):
+        """The cursor is on another line, because the user put it there."""
 
     def __init__(self, *, has_cursor: bool = True, id: str | None = None, classes: str | None = None) -> None:
         super().__init__(id=id, classes=classes)
