@@ -75,7 +75,9 @@ def test_schemas_take_autolabs_and_ants_examples() -> None:
 
 @pytest.mark.parametrize(("name", "wrong"), [
     ("gradescope", {"output": "no score anywhere"}),
-    ("gradescope", {"tests": [{"score": 1}, {"name": "no score"}]}),
+    ("gradescope", {"tests": []}),
+    ("gradescope", {"tests": [{"name": "no score"}]}),
+    ("gradescope", {"score": 1, "tests": [{"status": "pass"}]}),
     ("gradescope", {"score": 1, "visibility": "sometimes"}),
     ("prairielearn", {"score": 100}),
     ("prairielearn", {"message": "no score"}),

@@ -10,11 +10,14 @@ GRADESCOPE: Final[tuple[dict[str, Any], ...]] = (
      "output_format": "simple_format", "test_output_format": "text", "test_name_format": "text",
      "visibility": "after_due_date", "stdout_visibility": "visible", "extra_data": {},
      "tests": [{"score": 2.0, "max_score": 2.0, "status": "passed", "name": "Your name here", "name_format": "text",
-                "number": "1.1", "output": "Giant multiline string that will be placed in a <pre> tag",
+                "number": "1.1",
+                "output": "Giant multiline string that will be placed in a <pre> tag and collapsed by default",
                 "output_format": "text", "tags": ["tag1", "tag2", "tag3"], "visibility": "visible", "extra_data": {}}],
      "leaderboard": [{"name": "Accuracy", "value": .926}, {"name": "Time", "value": 15.1, "order": "asc"},
                      {"name": "Stars", "value": "*****"}]},
-    {"tests": [{"score": 1}, {"score": 0.5, "max_score": 1}]},
+    # the same, Test case status: a test without a score informs
+    {"tests": [{"name": "Compilation check", "status": "passed"}, {"name": "Style check", "status": "failed"},
+               {"name": "Test 3", "score": 5, "max_score": 10, "status": "passed"}]},
 )
 PRAIRIELEARN: Final[tuple[dict[str, Any], ...]] = (
     # PrairieLearn/PrairieLearn, docs/externalGrading.md, Grading results; then what it says in words
