@@ -37,6 +37,9 @@ class Around:
     typed: tuple[tuple[int, bytes], ...] = ()
 
 
+ALONE: Final = Around()
+"""No disk, and nobody who types."""
+
 @dataclass(frozen=True)
 class Guest:
     """A guest from assembly text. name: what its source is called. around: the rest of its world."""
@@ -45,11 +48,11 @@ class Guest:
     text: str
     program: Program
     image: Image
-    around: Around = Around()
+    around: Around = ALONE
 
     @classmethod
     def of(cls, text: str, name: str = "guest.s", base: int = ENTRY, entry: str = "",
-           around: Around = Around()) -> Guest:
+           around: Around = ALONE) -> Guest:
         """Assemble it. entry: the label where it starts; else its first instruction is."""
         program = assemble(text, base, file=name)
         start = program.symbols[entry] if entry else base

@@ -13,6 +13,7 @@ from __future__ import annotations
 from random import Random
 from typing import Final
 
+from . import writing
 from .guests import Guest
 
 ROOTS: Final = (0x8030_0000, 0x8030_1000)
@@ -72,29 +73,16 @@ user:
     .align 12
 main:
 """
-END: Final = """
-    li a7, 8
-    ecall
-    j .
-"""
 
 
-class Writer:
-    """Writes a program from a stream of choices."""
+class Writer(writing.Writer):
+    """Traps are answered so that a program of any choices goes on."""
+
+    BEGIN = BEGIN
 
     def __init__(self, random: Random) -> None:
-        self.random = random
-        self.lines: list[str] = []
+        super().__init__(random)
         self.root = 0
-
-    def guest(self, name: str) -> Guest:
-        """The program."""
-        return Guest.of(BEGIN + "\n".join(line if line.endswith(":") else f"    {line}" for line in self.lines) + END,
-                        f"{name}.s")
-
-    def emit(self, *lines: str) -> None:
-        """Some lines."""
-        self.lines += lines
 
     def store(self, gpa: int, value: int) -> None:
         self.emit(f"li t0, {gpa:#x}", f"li t1, {value:#x}", "sd t1, 0(t0)")

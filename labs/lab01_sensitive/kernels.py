@@ -18,6 +18,7 @@ from ..judge.lockstep import Lockstep
 from ..judge.session import Stopped
 from ..judge.trial import Trial
 from ..judge.verdict import Status
+from ..judge.writing import SHUTDOWN
 from ..kit.hart import USER
 from ..kit.sensitive import Patched
 from .box import HOLES, SHOWN, Custom, Seen, customs, find_custom
@@ -47,11 +48,6 @@ back:
     sret
 main:
 """
-END: Final = """
-    li a7, 8
-    ecall
-    j .
-"""
 
 
 class Kernel:
@@ -68,7 +64,7 @@ class Kernel:
                 self._user(number)
             else:
                 self._supervisor(number)
-        text = BEGIN + "\n".join(line if line.endswith(":") else f"    {line}" for line in self._lines) + END
+        text = BEGIN + "\n".join(line if line.endswith(":") else f"    {line}" for line in self._lines) + SHUTDOWN
         self.guest = Guest.of(text, "kernel.s")
         self.words = _words(self.guest.program.code)
         base, symbols = self.guest.program.base, self.guest.program.symbols

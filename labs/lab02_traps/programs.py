@@ -5,6 +5,7 @@ from __future__ import annotations
 from random import Random
 from typing import Final
 
+from ..judge import writing
 from ..judge.guests import Guest
 
 PLAIN: Final = ("sscratch", "sepc", "scause", "stval", "scounteren", "senvcfg", "sstatus", "sie", "sip", "stvec",
@@ -42,27 +43,12 @@ interrupt:
 
 main:
 """
-END: Final = """
-    li a7, 8
-    ecall
-    j .
-"""
 
 
-class Writer:
-    """Writes a program from a stream of choices."""
+class Writer(writing.Writer):
+    """Traps are answered so that a program of any choices goes on."""
 
-    def __init__(self, random: Random) -> None:
-        self.random = random
-        self.lines: list[str] = []
-
-    def guest(self, name: str) -> Guest:
-        """The program."""
-        return Guest.of(BEGIN + "\n".join(f"    {line}" for line in self.lines) + END, f"{name}.s")
-
-    def emit(self, *lines: str) -> None:
-        """Some lines."""
-        self.lines += lines
+    BEGIN = BEGIN
 
     def value(self) -> int:
         """A value where something may go wrong."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 from random import Random
 from typing import Final
 
+from ..judge import writing
 from ..judge.guests import Around, Guest
 from ..kit.devices import DESC_NEXT, DESC_WRITE
 from .devices import RINGS
@@ -67,28 +68,12 @@ done:
 
 main:
 """
-END: Final = """
-    li a7, 8
-    ecall
-    j .
-"""
 
 
-class Writer:
-    """Writes a program from a stream of choices."""
+class Writer(writing.Writer):
+    """Traps are answered so that a program of any choices goes on."""
 
-    def __init__(self, random: Random) -> None:
-        self.random = random
-        self.lines: list[str] = []
-
-    def guest(self, name: str, around: Around) -> Guest:
-        """The program."""
-        text = BEGIN + "\n".join(line if line.endswith(":") else f"    {line}" for line in self.lines) + END
-        return Guest.of(text, f"{name}.s", around=around)
-
-    def emit(self, *lines: str) -> None:
-        """Some lines."""
-        self.lines += lines
+    BEGIN = BEGIN
 
     def store(self, size: int, gpa: int, value: int) -> None:
         """A constant to RAM or a register."""
@@ -174,7 +159,7 @@ def dispatching(random: Random) -> Guest:
     writer = Writer(random)
     for _ in range(40):
         getattr(writer, random.choice(("wide", "odd", "odd", "send")))()
-    return writer.guest("dispatch", Around())
+    return writer.guest("dispatch")
 
 
 def layout_of(random: Random, size: int) -> tuple[int, int, int]:

@@ -9,6 +9,7 @@ from random import Random
 from typing import Final
 
 from ...core.machine.memory_map import RAM_BASE
+from ..judge import writing
 from ..judge.guests import Guest
 
 ROOT: Final = RAM_BASE + 0x8000
@@ -47,17 +48,15 @@ end:
 PLAIN: Final = ("sscratch", "sepc", "scause", "stval", "scounteren", "senvcfg", "sie", "stvec", "sstatus")
 
 
-class Writer:
-    """Writes a program from a stream of choices."""
+class Writer(writing.Writer):
+    """Its traps are counted and gone on from; its end is not an end, since the other's turn follows."""
+
+    BEGIN = BEGIN
+    END = END
 
     def __init__(self, random: Random) -> None:
-        self.random = random
-        self.lines: list[str] = []
+        super().__init__(random)
         self.is_paged = False
-
-    def emit(self, *lines: str) -> None:
-        """Some lines."""
-        self.lines += lines
 
     def value(self, name: str) -> int:
         """Something for a CSR, after which the program can go on."""
@@ -123,4 +122,4 @@ def guest(random: Random, name: str, length: int = 24) -> Guest:
     for _ in range(length):
         random.choices((writer.csr, writer.trap, writer.memory, writer.pending, writer.time, writer.space),
                        (8, 2, 4, 2, 1, 1))[0]()
-    return Guest.of(BEGIN + "\n".join(f"    {line}" for line in writer.lines) + END, f"{name}.s", RAM_BASE)
+    return writer.guest(name, base=RAM_BASE)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Final
 
+from ..judge import writing
 from ..judge.guests import Guest
 
 HOSTED: Final = ("deprivileged", "shadow", "two-stage")
@@ -40,10 +41,7 @@ mix:
 
 main:
 """
-END: Final = """
-    li a7, 8               # shutdown
-    ecall
-    j .
+END: Final = writing.SHUTDOWN + """
     .align 3
 table:
     .dword 0
@@ -63,22 +61,16 @@ class Case:
     replayed: str
 
 
-class Writer:
-    """Writes a program from a stream of choices. wanted: how many bytes it waits for. asked: how often it asks for one,
-    and takes what was typed where something was."""
+class Writer(writing.Writer):
+    """wanted: how many bytes the program waits for. asked: how often it asks for one, and takes what was typed where
+    something was."""
+
+    BEGIN = BEGIN
+    END = END
 
     def __init__(self, random: Random) -> None:
-        self.random = random
-        self.lines: list[str] = []
+        super().__init__(random)
         self.wanted = self.asked = 0
-
-    def emit(self, *lines: str) -> None:
-        """Some lines."""
-        self.lines += [line if line.endswith(":") else f"    {line}" for line in lines]
-
-    def label(self, name: str) -> str:
-        """One that no other block has."""
-        return f"{name}{len(self.lines)}"
 
     def poll(self) -> None:
         """Wait for a byte by looking at LSR over and over."""
@@ -118,10 +110,9 @@ class Writer:
         again = self.label("work")
         self.emit(f"li t0, {self.random.randrange(5, 40)}", f"{again}:", "addi t0, t0, -1", f"bnez t0, {again}")
 
-    def guest(self, name: str) -> Guest:
-        """The program."""
-        begin = BEGIN.format(seed=self.random.getrandbits(31))
-        return Guest.of(begin + "\n".join(self.lines) + END, f"{name}.s")
+    def begin_text(self) -> str:
+        """With a seed for its hash."""
+        return self.BEGIN.format(seed=self.random.getrandbits(31))
 
     def typing(self, gap: int) -> tuple[tuple[int, bytes], ...]:
         """All the bytes that are wanted, in pieces, now and then two pieces at one step."""
