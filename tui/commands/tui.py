@@ -155,9 +155,20 @@ def tui(
                 "tui: this is no terminal; --serve shows it in a browser, --screenshot FILE.svg in a picture")
         if has_tour:
             note_tour()
+        if "TEXTUAL_DRIVER" not in os.environ:
+            follow_terminal()
         app.run()
     if app.return_code:
         raise typer.Exit(app.return_code)
+
+
+def follow_terminal() -> None:
+    """The terminal's own size counts: COLUMNS and LINES, where somebody exported them, would hide every resize from
+    Textual."""
+    with suppress(OSError):
+        if all(os.get_terminal_size(sys.stdout.fileno())):
+            os.environ.pop("COLUMNS", None)
+            os.environ.pop("LINES", None)
 
 
 @contextmanager

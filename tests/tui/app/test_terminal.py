@@ -26,7 +26,9 @@ class Tmux:
     def __init__(self, folder: Path, size: tuple[int, int]) -> None:
         self.program = require_oracle("tmux")
         self.socket = folder / "tmux"
-        environment = os.environ | {"XDG_STATE_HOME": str(folder), "XDG_CONFIG_HOME": str(folder), "PS1": "$ "}
+        # A size that somebody has exported is not the terminal's: else no resize would be seen.
+        environment = os.environ | {"XDG_STATE_HOME": str(folder), "XDG_CONFIG_HOME": str(folder), "PS1": "$ ",
+                                    "COLUMNS": "80", "LINES": "24"}
         self.call("new-session", "-d", "-x", str(size[0]), "-y", str(size[1]), "sh", environment=environment)
 
     def call(self, *words: str, environment: dict[str, str] | None = None) -> str:
