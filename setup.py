@@ -51,6 +51,9 @@ SANITIZE_FLAGS = (
     else []
 )
 
+# Flags of whoever packages this; they follow ours, and so override them.
+MORE_FLAGS = os.environ.get("HARTVISOR_CFLAGS", "").split()
+
 # A build backend does not put the project on sys.path, and the build reads its ISA tables.
 sys.path.insert(0, str(ROOT))
 
@@ -86,7 +89,7 @@ def find_extensions() -> list[Extension]:
             ".".join(["hartvisor", *source.with_suffix("").parts]),
             [str(source)],
             depends=sorted(str(near) for near in source.parent.glob("*.px[di]")),
-            extra_compile_args=[*COMPILE_FLAGS, *SANITIZE_FLAGS],
+            extra_compile_args=[*COMPILE_FLAGS, *SANITIZE_FLAGS, *MORE_FLAGS],
             extra_link_args=SANITIZE_FLAGS,
         )
         for source in sorted(Path("core").rglob("*.pyx"))

@@ -50,14 +50,22 @@ def frames_of(path: Path) -> list[bytes]:
     return frames
 
 
-def test_two_vms_ping_each_other(tmp_path: Path) -> None:
-    result, shown = up(example("network", tmp_path))
+@pytest.fixture(scope="module")
+def pinged(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], str, Path]:
+    """The network's example, run: its result, what the consoles showed, and its capture."""
+    require_debian()
+    folder = tmp_path_factory.mktemp("network")
+    return *up(example("network", folder)), folder / "lan.pcap"
+
+
+def test_two_vms_ping_each_other(pinged: tuple[dict[str, Any], str, Path]) -> None:
+    result, shown, capture = pinged
     assert "3 packets transmitted, 3 packets received, 0% packet loss" in shown
     assert [vm["state"] for vm in result["vms"]] == ["off", "off"]
-    echoes = [frame for frame in frames_of(tmp_path / "lan.pcap") if frame[12:14] == b"\x08\x00" and frame[23] == 1]
+    echoes = [frame for frame in frames_of(capture) if frame[12:14] == b"\x08\x00" and frame[23] == 1]
     assert [frame[34] for frame in echoes] == [8, 0] * 3
     ports = result["networks"]["lan"]["ports"]
-    assert sum(port["sent_frames"] for port in ports) == len(frames_of(tmp_path / "lan.pcap"))
+    assert sum(port["sent_frames"] for port in ports) == len(frames_of(capture))
     assert all(port["dropped"] == 0 for port in ports)
 
 
@@ -73,17 +81,15 @@ def test_a_class_of_eight_has_the_machine_by_shares(tmp_path: Path) -> None:
     assert result["sharing"]["saved"] > 200
 
 
-def test_memory_that_is_not_there_is_not_missed(tmp_path: Path) -> None:
+def test_memory_that_is_not_there_is_not_missed(pinged: tuple[dict[str, Any], str, Path], tmp_path: Path) -> None:
     """Two Debian VMs of 128 MiB on a machine of 72, and on one of 256: the same runs, to the digest."""
-    results = []
-    for memory in ("72M", "256M"):
-        path = example("network", tmp_path)
-        path.write_text(path.read_text().replace('memory = "256M"', f'memory = "{memory}"').replace('"64M"', '"256M"'))
-        results.append(up(path)[0])
-    small, large = ([(vm["digest"], vm["steps"], vm["instructions"]) for vm in result["vms"]] for result in results)
-    assert small == large
-    assert all(vm["pages"]["swap_reads"] > 1000 for vm in results[0]["vms"])
-    assert all(vm["pages"]["swap_reads"] == 0 for vm in results[1]["vms"])
+    path = example("network", tmp_path)
+    path.write_text(path.read_text().replace('memory = "256M"', 'memory = "72M"').replace('"64M"', '"256M"'))
+    small, large = up(path)[0]["vms"], pinged[0]["vms"]
+    assert [[vm[name] for name in ("digest", "steps", "instructions")] for vm in small] == [
+        [vm[name] for name in ("digest", "steps", "instructions")] for vm in large]
+    assert all(vm["pages"]["swap_reads"] > 1000 for vm in small)
+    assert all(vm["pages"]["swap_reads"] == 0 for vm in large)
 
 
 BALLOON = """

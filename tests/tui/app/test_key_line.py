@@ -81,7 +81,7 @@ def test_the_prompt_completes_names_of_the_program_that_runs() -> None:
         assert await line.suggester.get_suggestion("trap_") in kernel.addresses
         assert await line.suggester.get_suggestion(own) == own
 
-    glass(test, size=WIDE, symbols=None)
+    glass(test, symbols=None)
 
 
 def test_guests_that_run_on_give_way_to_a_key_and_no_others_do() -> None:
