@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -12,6 +13,7 @@ import typer
 
 from ..core.devices.network.capture import Capture
 from ..core.devices.network.echo_host import EchoHost
+from ..core.devices.network.nat import GUEST, Forward, NatPeer
 from ..core.devices.network.socket_peer import Address, DatagramPeer, Say, StreamPeer
 from ..core.devices.network.wire import Peer, Wire
 from ..core.devices.virtio.block import VirtioBlock
@@ -28,6 +30,7 @@ from .small_devices import open_small
 READ_ONLY: Final = "ro"
 LOOPBACK: Final = "127.0.0.1"
 MAX_PORT: Final = 65535
+FORWARD: Final = re.compile(r"(?:(?P<host>[^:]*):)?(?P<port>[0-9]+)-(?:(?P<guest>[^:]*):)?(?P<guest_port>[0-9]+)")
 MAC_BYTES: Final = 6
 MAX_TAG: Final = 255  # bytes: a word for mount(8)
 
@@ -44,7 +47,8 @@ NetdevOption = Annotated[
     typer.Option(
         "--netdev",
         metavar="KIND[,KEY=VALUE]...",
-        help="A network card, and its peer: echo, a small host at 10.0.2.2 in the guest's own time; "
+        help="A network card, and its peer: echo, a small host at 10.0.2.2 in the guest's own time; user, the host's "
+        "networks by NAT, with forward=[HOST:]PORT-PORT of the guest's; "
         "socket,listen=[HOST]:PORT, socket,connect=HOST:PORT or socket,udp=HOST:PORT,localaddr=HOST:PORT, QEMU or "
         "another of ours. With mac=ADDRESS and pcap=FILE, a capture.",
     ),
@@ -133,7 +137,8 @@ def open_netdev(text: str, index: int) -> VirtioNet:
     """A network card, the machine's `index`th, and the peer it is wired to. Raises OptionError."""
     option = f"--netdev {text}"
     kind, *words = text.split(",")
-    settings = dict(_split_setting(option, word) for word in words)
+    pairs = [_split_setting(option, word) for word in words]
+    settings = dict(pairs)
     mac = settings.pop("mac", None)
     pcap = settings.pop("pcap", None)
     suffix = LISTENING
@@ -141,6 +146,9 @@ def open_netdev(text: str, index: int) -> VirtioNet:
         peer: Peer
         if kind == "echo" and not settings:
             peer = EchoHost()
+        elif kind == "user" and settings.keys() <= {"forward", "forward-udp"}:
+            peer = NatPeer([parse_forward(value, is_udp=key == "forward-udp") for key, value in pairs
+                            if key in settings])
         elif kind == "socket" and settings.keys() == {"listen"}:
             peer = StreamPeer.listen(_address(option, settings["listen"]), _teller(text))
         elif kind == "socket" and settings.keys() == {"connect"}:
@@ -152,7 +160,7 @@ def open_netdev(text: str, index: int) -> VirtioNet:
             suffix = local[1].to_bytes(2, "big")
         else:
             raise OptionError(
-                f"{option}: give echo, socket,listen=[HOST]:PORT, socket,connect=HOST:PORT or "
+                f"{option}: give echo, user, socket,listen=[HOST]:PORT, socket,connect=HOST:PORT or "
                 "socket,udp=HOST:PORT,localaddr=HOST:PORT, with mac=ADDRESS and pcap=FILE if you like")
         capture = Capture(Path(pcap)) if pcap is not None else None
     except ConfigError as error:
@@ -165,6 +173,15 @@ def _split_setting(option: str, word: str) -> tuple[str, str]:
     if not equals or not value:
         raise OptionError(f"{option}: {word!r} is not of the form KEY=VALUE")
     return key, value
+
+
+def parse_forward(text: str, *, is_udp: bool = False) -> Forward:
+    """[HOST:]PORT-[GUEST:]PORT; without a guest's address, the one that DHCP gives it. Raises ConfigError."""
+    match = FORWARD.fullmatch(text)
+    if match is None or any(int(match[each]) > MAX_PORT for each in ("port", "guest_port")):
+        raise ConfigError(f"forward {text} is not of the form [HOST:]PORT-[GUEST:]PORT, such as 8080-80")
+    return Forward(is_udp, (match["host"] or LOOPBACK, int(match["port"])),
+                   (match["guest"] or GUEST, int(match["guest_port"])))
 
 
 def _address(option: str, text: str) -> Address:

@@ -27,16 +27,23 @@ class Outside:
     def wait(self, timeout: float, descriptors: Sequence[int] = ()) -> bool:
         """Until a peer has sent something, one of `descriptors` can be read, or `timeout` seconds are over; whether
         frames came."""
-        reading, writing = list(descriptors), []
+        reading, writing = self.waits_on()
+        select.select([*descriptors, *reading], writing, [], timeout)
+        return self.bring()
+
+    def waits_on(self) -> tuple[list[int], list[int]]:
+        """Descriptors: those that can be read when a peer whose card has room has sent something, and those that have
+        to become writable."""
+        reading: list[int] = []
+        writing: list[int] = []
         for slot, peer in self._peers.items():
             to_read, to_write = peer.waits_on()
             reading += to_read if self._network.room(slot) else []
             writing += to_write
-        select.select(reading, writing, [], timeout)
-        return self._bring()
+        return reading, writing
 
-    def _bring(self) -> bool:
-        """Hand over what has come, as far as the cards have room."""
+    def bring(self) -> bool:
+        """Hand over what has come, as far as the cards have room; whether anything has."""
         have_come = False
         for slot, peer in self._peers.items():
             for frame in peer.take_in(self._network.room(slot)):

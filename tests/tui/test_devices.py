@@ -21,7 +21,12 @@ from hartvisor.tui.devices import open_devices
 
 
 @pytest.mark.parametrize(("arguments", "reason"), [
-    (["--netdev", "user"], "give echo, socket,listen=[HOST]:PORT"),
+    (["--netdev", "nat"], "give echo, user, socket,listen=[HOST]:PORT"),
+    (["--netdev", "user,port=7"], "give echo, user"),
+    (["--netdev", "user,forward=80"], "user,forward=80: forward 80 is not of the form [HOST:]PORT-[GUEST:]PORT"),
+    (["--netdev", "user,forward=70000-80"], "forward 70000-80 is not"),
+    (["--netdev", "user,forward=80-70000"], "forward 80-70000 is not"),
+    (["--netdev", "user,forward-udp=203.0.113.1:7000-80"], "203.0.113.1:7000: the port cannot be had"),
     (["--netdev", "echo,port=7"], "give echo"),
     (["--netdev", "socket"], "give echo"),
     (["--netdev", "socket,listen=:1,connect=:2"], "give echo"),

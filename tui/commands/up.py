@@ -151,13 +151,15 @@ def start_detached(file: Path, name: str, path: Path, is_parallel: bool) -> int:
 
 class Session:
     """A hypervisor's run in the foreground: its rounds, and between them its clients. stays: until a client ends it;
-    then the guests' sleep takes as long as they believe, so that the host has rest."""
+    then the guests' sleep takes as long as they believe, so that the host has rest. So it is, too, while a VM is on the
+    host's networks, whose hosts live in real time."""
 
     def __init__(self, assembly: Assembly, server: ControlServer, commands: Commands, lines: list[Lines],
                  stays: bool, glass: GlassServer, leaving: Leaving) -> None:
         self._glass = glass
         self._leaving = leaving
         self._hypervisor = assembly.hypervisor
+        self._outsides = assembly.outsides
         self._server = server
         self._commands = commands
         self._lines = lines
@@ -167,9 +169,14 @@ class Session:
         """Round by round, to the budget's end, until nobody will wake any more, or as long as it stays."""
         end = limit if limit is not None else FOREVER
         while self._hypervisor.clock < end and not self._commands.wants_quit:
-            if not self._round(end) and not self._stays and not self._leaving.is_asked:
+            if not self._round(end) and not self._is_awaited and not self._leaving.is_asked:
                 return
             self._leaving.go(lambda: self._round(end, is_leaving=True))
+
+    @property
+    def _is_awaited(self) -> bool:
+        """Whether something may come from outside while all VMs sleep."""
+        return self._stays or self._outsides.is_live
 
     def _round(self, end: int, *, is_leaving: bool = False) -> bool:
         """A round, and then the clients. False where no VM wants to run. is_leaving: a VM is on its way, and its pages
@@ -181,7 +188,11 @@ class Session:
         for line in self._lines:
             line.show()
         slept = (hypervisor.idle - idle) / STEPS_A_SECOND if is_alive else LOOK
-        self._server.poll(slept if self._stays and not is_leaving else 0.0)
+        patience = slept if self._is_awaited and not is_leaving else 0.0
+        if self._outsides.is_live:
+            self._outsides.wait(patience, self._server.fileno())
+            patience = 0.0
+        self._server.poll(patience)
         return is_alive
 
 

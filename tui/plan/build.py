@@ -11,6 +11,7 @@ from typing import Any
 
 from ...core.devices.network.capture import Capture
 from ...core.devices.network.echo_host import EchoHost
+from ...core.devices.network.nat import NatPeer
 from ...core.devices.network.wire import Wire
 from ...core.devices.virtio.balloon import PAGE_SHIFT, VirtioBalloon
 from ...core.devices.virtio.block import VirtioBlock
@@ -30,7 +31,8 @@ from ...core.vmm.hypervisor.runner import Runner
 from ...core.vmm.hypervisor.tenant import Tenant, TenantConfig, TenantState
 from ...core.vmm.recipe import Recipe, note_cards
 from ..options import find_image
-from .spec import ECHO, CardSpec, DiskSpec, Plan, VmSpec
+from .outsides import Outsides
+from .spec import ECHO, USER, CardSpec, DiskSpec, Plan, VmSpec
 
 _read_initrd = cache(read_files)
 
@@ -77,6 +79,7 @@ class Assembly:
         self.lans = Lans([self._make_lan(spec.name, spec.latency, spec.capture) for spec in plan.networks],
                          lambda: self.hypervisor.clock)
         self._closing.callback(self.lans.close)
+        self.outsides = Outsides(lambda: self.hypervisor.clock)
         self.started: list[Started] = []
         self._pending = sorted(enumerate(plan.vms), key=lambda item: (item[1].order, item[0]))
         self.consoles = {spec.name: ConsoleLog(None, spec.ready) for spec in plan.vms}
@@ -147,6 +150,7 @@ class Assembly:
         typed = [spec.input.encode()] if spec.input else []
         tenant.vm.console.refill = lambda: typed.pop() if typed else b""
         self.lans.connect(tenant)
+        self.outsides.connect(tenant)
         return tenant
 
     def _open_card(self, card: CardSpec, index: int, number: int) -> VirtioNet:
@@ -154,6 +158,8 @@ class Assembly:
         capture = Capture(card.capture) if card.capture is not None else None
         if card.network == ECHO:
             return VirtioNet(Wire(EchoHost(), capture), mac)
+        if card.network == USER:
+            return VirtioNet(Wire(NatPeer(card.forwards), capture), mac)
         return self.lans.networks[card.network].make_card(mac, capture)
 
     def _close(self, started: Started) -> None:
@@ -165,9 +171,10 @@ class Assembly:
     def recipe(self, name: str) -> Recipe:
         """What the VM is made of, for a snapshot or a migration. Raises ConfigError where it has more than that."""
         spec = next(spec for spec in self.plan.vms if spec.name == name)
-        if spec.disks or spec.folders or spec.has_rng or spec.balloon is not None:
-            raise ConfigError(f"{name}: a snapshot holds no disks that it writes to, folders, rng or balloon, and a "
-                              "migration none either; its plan gives it some")
+        is_outside = any(card.network == USER for card in spec.cards)
+        if spec.disks or spec.folders or spec.has_rng or spec.balloon is not None or is_outside:
+            raise ConfigError(f"{name}: a snapshot holds no disks that it writes to, folders, rng, balloon or card on "
+                              "the host's networks, and a migration none either; its plan gives it some")
         started = next(started for started in self.started if started.spec is spec)
         path, _ = find_image(spec.image)
         cards = note_cards(started.devices)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from ...core.devices.network.nat import Forward
 from ...core.machine.memory_map import VIRTIO
 from ...core.vmm.config import MAX_VCPUS, VmConfig
 from ...core.vmm.hypervisor.entitlement import MAX_SHARES, WHOLE, Entitlement
@@ -15,13 +16,16 @@ from ...core.vmm.hypervisor.reclaim import VICTIM_POLICIES
 from ...core.vmm.hypervisor.scheduler import SCHEDULERS
 from ...core.vmm.shadow_policy import POLICIES
 from ...core.vmm.techniques import TECHNIQUES
-from ..devices import parse_mac
+from ..devices import parse_forward, parse_mac
 from ..options import find_image, parse_guest_isa
 from .source import Source, Table
 
 HOSTED = [name for name, technique in TECHNIQUES.items() if technique.owns_frames]
 AUTOMATIC = "auto"
 ECHO = "echo"
+USER = "user"
+OWN = {ECHO: "the small host", USER: "the host's networks"}
+"""Networks that need no declaration: each VM's card has one for itself."""
 
 FileOf = Callable[[str], Path]
 """The file that a name in the plan means: beside the plan."""
@@ -47,11 +51,13 @@ class DiskSpec:
 
 @dataclass(frozen=True)
 class CardSpec:
-    """A network card. network: its name, or echo, the small host in the guest's own time."""
+    """A network card. network: its name; or ECHO, the small host in the guest's own time; or USER, the host's networks
+    by NAT, with forwards, ports of the host's that lead to the guest."""
 
     network: str
     mac: bytes | None
     capture: Path | None
+    forwards: tuple[Forward, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -146,8 +152,8 @@ def _read_network(table: Table, folder: Path) -> NetworkSpec:
     capture = table.maybe("pcap")
     spec = NetworkSpec(_name(table), table.number("latency", LATENCY, 1, 1_000_000),
                        folder / capture if capture is not None else None)
-    if spec.name == ECHO:
-        raise table.error("name", f"{ECHO!r} is the small host that each VM can have for itself; give another")
+    if spec.name in OWN:
+        raise table.error("name", f"{spec.name!r} is {OWN[spec.name]}, which each VM can have for itself; give another")
     table.done()
     return spec
 
@@ -222,12 +228,17 @@ def _read_disk(table: Table, file: FileOf) -> DiskSpec:
 
 def _read_card(table: Table, networks: list[str], file: FileOf) -> CardSpec:
     name, mac, capture = table.text("name"), table.maybe("mac"), table.maybe("pcap")
-    if name not in (*networks, ECHO):
-        known = ", ".join([*networks, ECHO])
+    if name not in (*networks, *OWN):
+        known = ", ".join([*networks, *OWN])
         raise table.error("name", f"no network {name!r}; there are {known}")
+    forwards = (*_read_forwards(table, "forward"), *_read_forwards(table, "forward_udp")) if name == USER else ()
     address = table.take("mac", lambda: parse_mac(mac)) if mac is not None else None
     table.done()
-    return CardSpec(name, address, file(capture) if capture is not None else None)
+    return CardSpec(name, address, file(capture) if capture is not None else None, forwards)
+
+
+def _read_forwards(table: Table, key: str) -> list[Forward]:
+    return table.take(key, lambda: [parse_forward(text, is_udp=key == "forward_udp") for text in table.names(key)])
 
 
 def _read_folder(table: Table, index: int, file: FileOf) -> FolderSpec:

@@ -53,6 +53,10 @@ class ControlServer:
         self._selector = selectors.DefaultSelector()
         self._selector.register(self._socket, selectors.EVENT_READ)
 
+    def fileno(self) -> int:
+        """A descriptor that can be read when `poll` has something to do."""
+        return self._selector.fileno()
+
     def poll(self, timeout: float = 0.0) -> bool:
         """Do what clients ask for; wait for it up to so many seconds. Whether anything was asked."""
         for each in list(self._clients):
