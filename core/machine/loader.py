@@ -9,7 +9,7 @@ import errno
 import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import pairwise
 from os import strerror
 from pathlib import Path
@@ -272,8 +272,9 @@ def find_entry(entry: int, headers: Sequence[Any], name: str) -> int:
     raise ImageError(f"{name}: the entry point {entry:#x} is in no segment; set it with ENTRY() or ld -e")
 
 
+@lru_cache(maxsize=4)
 def read_symbols(data: bytes) -> dict[str, int]:
-    """The symbols of `Image.symbols`; raises anything for a damaged table."""
+    """The symbols of `Image.symbols`, once for several VMs of one file; raises anything for a damaged table."""
     symbols: dict[str, int] = {}
     locals_: dict[str, int] = {}
     for section in ELFFile(io.BytesIO(data)).iter_sections(type="SHT_SYMTAB"):

@@ -98,7 +98,9 @@ class HartvisorApp(Actions, App[None]):
 
     def on_ready(self) -> None:
         """What is there now stays to the end: the garbage collector, which looked through all of it for 80 ms at a
-        time, need not look at it again; and it is told when."""
+        time, need not look at it again; and it is told when. Nobody waits for a screen that is none."""
+        if self.is_headless:
+            return
         gc.collect()
         gc.freeze()
         gc.disable()
@@ -115,8 +117,9 @@ class HartvisorApp(Actions, App[None]):
     def on_unmount(self) -> None:
         """The guests end with the screen."""
         self.engine.stop()
-        gc.unfreeze()
-        gc.enable()
+        if not self.is_headless:
+            gc.unfreeze()
+            gc.enable()
 
     def _sweep(self) -> None:
         """Collect garbage, while nobody looks."""

@@ -34,6 +34,9 @@ Action = Callable[[Inspection], "Moves | None"]
 FRAME_SECONDS: Final = 0.05
 """Between two frames while guests run: 20 a second at most."""
 
+MAX_FRAME_SECONDS: Final = 0.5
+"""And two a second at least, whatever painting takes."""
+
 MAX_NAP: Final = 0.05
 
 COURTESY: Final = 0.04
@@ -64,6 +67,7 @@ class Engine:
         self._is_painted.set()
         self._is_stale = False
         self._last_frame = 0.0
+        self._painting = 0.0                        # seconds that the last frame took to be on the screen
         self._resume_at = 0.0
         self._is_stopping = False
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
@@ -109,6 +113,7 @@ class Engine:
 
     def painted(self) -> None:
         """The last frame is on the screen."""
+        self._painting = time.monotonic() - self._last_frame
         self._is_painted.set()
         if self._is_stale:
             self._has_news.set()
@@ -193,7 +198,7 @@ class Engine:
         waits = [max(0.0, self._awake_at(inspector) - now) for inspector in self._moves]
         if self._is_stale:
             is_painted = self._is_painted.is_set()
-            waits.append(max(0.0, self._last_frame + FRAME_SECONDS - now) if is_painted else FRAME_SECONDS)
+            waits.append(max(0.0, self._next_frame - now) if is_painted else FRAME_SECONDS)
         return min(waits) if waits else None
 
     def _adopt(self) -> None:
@@ -327,9 +332,15 @@ class Engine:
 
     def _publish(self) -> None:
         """Show what is new, if it is time to, and the last frame has been painted."""
-        is_time = time.monotonic() - self._last_frame >= FRAME_SECONDS
-        if self._is_stale and is_time and self._is_painted.is_set():
+        if self._is_stale and self._is_painted.is_set() and time.monotonic() >= self._next_frame:
             self._show()
+
+    @property
+    def _next_frame(self) -> float:
+        """When the next may be shown: at once where nothing moves; else so that half of the time is left for keys,
+        however long a large screen takes to be painted."""
+        pause = min(max(FRAME_SECONDS, 2 * self._painting), MAX_FRAME_SECONDS)
+        return self._last_frame + pause if self._moves else 0.0
 
     def _show(self) -> None:
         views, failures = collect_views(self.inspection, self._wanted)

@@ -139,7 +139,7 @@ async def _drain(app: HartvisorApp) -> None:
         if not waiting:
             left.set()
 
-    for node in (app, *app.screen.walk_children(with_self=True)):
+    for node in (app, app.screen, *(each for each in app.screen.walk_children() if each.message_queue_size)):
         waiting += node.call_later(handled)
     handled()
     with suppress(TimeoutError):

@@ -123,6 +123,26 @@ def test_no_frame_before_the_last_is_painted(ear: Ear, engine: Engine) -> None:
 
 
 @pytest.mark.parametrize("engine", [("spin",)], indirect=True)
+def test_a_screen_that_is_slow_to_paint_is_left_time_for_keys(ear: Ear, engine: Engine) -> None:
+    ear.acknowledges = False
+    engine.look({"step": lambda inspection: inspection.inspector.step})
+    ear.until(lambda: len(ear.of(Frame)) == 1)
+    engine.painted()
+    engine.toggle()
+    ear.until(lambda: len(ear.of(Frame)) == 2)
+    time.sleep(0.2)
+    engine.painted()
+    ear.until(lambda: len(ear.of(Frame)) == 3)
+    assert ear.times[2] - ear.times[1] >= 0.36
+    time.sleep(1.0)
+    engine.painted()
+    ear.until(lambda: len(ear.of(Frame)) == 4)
+    assert ear.times[3] - ear.times[2] <= 1.4, "however slow, there are frames"
+    engine.toggle()
+    rests(ear, 1)
+
+
+@pytest.mark.parametrize("engine", [("spin",)], indirect=True)
 def test_a_long_way_back_can_be_broken_off(ear: Ear, engine: Engine) -> None:
     """Nothing is found on the way, so it is as long as the past."""
     engine.toggle()
