@@ -39,9 +39,14 @@ MAX_FRAME_SECONDS: Final = 0.5
 
 MAX_NAP: Final = 0.05
 
-COURTESY: Final = 0.04
+COURTESY: Final = 0.1
 """Seconds that guests which run on and on rest when a key was pressed: Python runs one thread at a time, and the screen
 is painted by another."""
+
+
+PAINT_SECONDS: Final = 0.02
+"""And so many, at most, while a frame is painted: side by side both take twice as long, and a key that comes meanwhile
+waits for both."""
 
 
 class Cancelled(Exception):
@@ -115,8 +120,7 @@ class Engine:
         """The last frame is on the screen."""
         self._painting = time.monotonic() - self._last_frame
         self._is_painted.set()
-        if self._is_stale:
-            self._has_news.set()
+        self._has_news.set()
 
     def give_way(self) -> None:
         """A key was pressed that is not a guest's: what the user sees of it comes first."""
@@ -312,9 +316,11 @@ class Engine:
                 self._wakes[inspector] = time.monotonic() + min(napped, MAX_NAP)
 
     def _awake_at(self, inspector: Inspector) -> float:
-        """When its next slice may begin: it sleeps, or gives way."""
+        """When its next slice may begin: it sleeps, or gives way to a key, or to the paint of what it was seen to do."""
         wake = self._wakes.get(inspector, 0.0)
-        return max(wake, self._resume_at) if inspector in self._going else wake
+        if inspector not in self._going:
+            return wake
+        return max(wake, self._resume_at, 0.0 if self._is_painted.is_set() else self._last_frame + PAINT_SECONDS)
 
     def _rest(self, inspector: Inspector, halt: Any) -> None:
         self._drop(inspector)

@@ -37,7 +37,7 @@ from .stops import KINDS, UNTIL_OF, Breakpoint, Watchpoint
 Moves = Generator[None, None, Halt | None]
 """A move: yields between slices; its value is why it ended."""
 
-SLICE_SECONDS: Final = 0.01
+SLICE_SECONDS: Final = 0.004
 FIRST_SLICE: Final = 20_000
 LEAST_SLICE: Final = 500
 MOST_SLICE: Final = 4_000_000

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Final, cast
 
@@ -26,6 +27,9 @@ from .prompt import Prompt
 if TYPE_CHECKING:
     from ..app import HartvisorApp
 
+
+HOLD: Final = 0.03
+"""Seconds that a paint waits for the view of a panel that has just come up, at most."""
 
 FIRST: Final = ("code", "registers", "walk", "vms", "devices", "card")
 """The panels that are up at the start, by rising right to a slot; the last has the keyboard."""
@@ -63,6 +67,7 @@ class MainScreen(Screen[None]):
         self.panels = {panel.ID: panel() for panel in PANELS}
         self._chosen: list[str] = [name for name in FIRST if name in self.panels]
         self._zoomed: str | None = None
+        self._held_until = 0.0      # paints wait, for what a panel that has just come up will show
 
     @property
     def glass(self) -> HartvisorApp:
@@ -104,6 +109,8 @@ class MainScreen(Screen[None]):
         if not size.width or not size.height:
             return
         boxes = arrange(size.width, size.height, self._chosen, self._zoomed)
+        if any(not self.panels[name].is_shown for name in boxes):
+            self._held_until = time.monotonic() + HOLD
         for name, panel in self.panels.items():
             box = boxes.get(name)
             panel.is_shown = box is not None
@@ -112,6 +119,12 @@ class MainScreen(Screen[None]):
                 panel.styles.offset = (box.x, box.y)
                 panel.styles.width, panel.styles.height = box.width, box.height
         self.look()
+
+    def _on_timer_update(self) -> None:
+        """Textual's time to paint. Put off while a new panel's view is on its way: else all is laid out and painted
+        without it, and once more with it, which is when the user sees it."""
+        if time.monotonic() >= self._held_until:
+            super()._on_timer_update()
 
     def focus_panel(self, name: str) -> None:
         """Bring a panel up, and the keyboard to it."""
@@ -186,6 +199,8 @@ class MainScreen(Screen[None]):
 
     def receive(self, views: Mapping[str, Any], failures: Mapping[str, str]) -> None:
         """Each panel gets its own."""
+        if all(name in views or name in failures for name, panel in self.panels.items() if panel.is_shown):
+            self._held_until = 0.0
         for name, view in views.items():
             if name == "status":
                 self.query_one(StatusLine).show(view)
