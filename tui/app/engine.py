@@ -15,7 +15,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Collection, Generator, Mapping
 from typing import Any, Final
 
 from textual.message import Message
@@ -33,6 +33,10 @@ Action = Callable[[Inspection], "Moves | None"]
 
 FRAME_SECONDS: Final = 0.05
 """Between two frames while guests run: 20 a second at most."""
+
+WHOLE_SECONDS: Final = 0.2
+"""Between two frames with all panels while guests run; those between have the one that has the keyboard, so that a
+large screen takes little longer to be painted than a small one."""
 
 MAX_FRAME_SECONDS: Final = 0.5
 """And two a second at least, whatever painting takes."""
@@ -63,6 +67,7 @@ class Engine:
         self._has_news = threading.Event()
         self._wants_pause = False
         self._wanted: Mapping[str, Collector] = {}
+        self._often: Mapping[str, Collector] = self._wanted
         self._moves: dict[Inspector, Generator[None, None, Any]] = {}
         self._wakes: dict[Inspector, float] = {}
         self._going: set[Inspector] = set()
@@ -71,7 +76,7 @@ class Engine:
         self._is_painted = threading.Event()
         self._is_painted.set()
         self._is_stale = False
-        self._last_frame = 0.0
+        self._last_frame = self._last_whole = 0.0
         self._painting = 0.0                        # seconds that the last frame took to be on the screen
         self._resume_at = 0.0
         self._is_stopping = False
@@ -112,9 +117,10 @@ class Engine:
         """Have something done. Errors of the user's come back as Told."""
         self._put(lambda: self._do(action))
 
-    def look(self, wanted: Mapping[str, Collector]) -> None:
-        """From now on this is what the panels want to see."""
-        self._put(lambda: self._look(wanted))
+    def look(self, wanted: Mapping[str, Collector], often: Collection[str] | None = None) -> None:
+        """From now on this is what the panels want to see. often: those of them that are to be seen in every frame
+        while guests run; the others are in some of them. None: all."""
+        self._put(lambda: self._look(wanted, often))
 
     def painted(self) -> None:
         """The last frame is on the screen."""
@@ -232,8 +238,9 @@ class Engine:
             self._going.add(inspector)
             inspector.is_running = True     # though a key's paint may come before its first slice
 
-    def _look(self, wanted: Mapping[str, Collector]) -> None:
+    def _look(self, wanted: Mapping[str, Collector], often: Collection[str] | None) -> None:
         self._wanted = wanted
+        self._often = {name: wanted[name] for name in often} if often is not None else wanted
         self._show()
 
     def _halt(self, inspector: Inspector) -> None:
@@ -316,7 +323,7 @@ class Engine:
                 self._wakes[inspector] = time.monotonic() + min(napped, MAX_NAP)
 
     def _awake_at(self, inspector: Inspector) -> float:
-        """When its next slice may begin: it sleeps, or gives way to a key, or to the paint of what it was seen to do."""
+        """When its next slice may begin: it sleeps, or gives way to a key, or to a frame that is painted."""
         wake = self._wakes.get(inspector, 0.0)
         if inspector not in self._going:
             return wake
@@ -339,7 +346,8 @@ class Engine:
     def _publish(self) -> None:
         """Show what is new, if it is time to, and the last frame has been painted."""
         if self._is_stale and self._is_painted.is_set() and time.monotonic() >= self._next_frame:
-            self._show()
+            is_whole = not self._moves or time.monotonic() >= self._last_whole + WHOLE_SECONDS
+            self._show(self._wanted if is_whole else self._often)
 
     @property
     def _next_frame(self) -> float:
@@ -348,9 +356,12 @@ class Engine:
         pause = min(max(FRAME_SECONDS, 2 * self._painting), MAX_FRAME_SECONDS)
         return self._last_frame + pause if self._moves else 0.0
 
-    def _show(self) -> None:
-        views, failures = collect_views(self.inspection, self._wanted)
-        self._is_stale = False
+    def _show(self, wanted: Mapping[str, Collector] | None = None) -> None:
+        views, failures = collect_views(self.inspection, self._wanted if wanted is None else wanted)
+        is_whole = wanted is None or wanted is self._wanted
+        if is_whole:
+            self._last_whole = time.monotonic()
+        self._is_stale = not is_whole
         self._last_frame = time.monotonic()
         self._is_painted.clear()
         self._post(Frame(views, failures))

@@ -110,6 +110,21 @@ def test_twenty_frames_a_second_at_most(ear: Ear, engine: Engine) -> None:
 
 
 @pytest.mark.parametrize("engine", [("spin",)], indirect=True)
+def test_what_is_wanted_often_is_in_every_frame_and_the_rest_in_some(ear: Ear, engine: Engine) -> None:
+    engine.look({"one": lambda inspection: inspection.inspector.step, "other": lambda inspection: 7}, ["one"])
+    engine.toggle()
+    time.sleep(1.0)
+    engine.toggle()
+    rests(ear, 1)
+    frames = ear.of(Frame)
+    assert all("one" in frame.views for frame in frames)
+    whole = [time for time, frame in zip(ear.times, frames, strict=True) if "other" in frame.views]
+    assert len(whole) < 0.6 * len(frames)
+    assert all(after - before >= 0.18 for before, after in pairwise(whole[1:-1]))
+    assert "other" in frames[0].views and "other" in frames[-1].views
+
+
+@pytest.mark.parametrize("engine", [("spin",)], indirect=True)
 def test_no_frame_before_the_last_is_painted(ear: Ear, engine: Engine) -> None:
     ear.acknowledges = False
     engine.look({"step": lambda inspection: inspection.inspector.step})

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final
 
 from textual.message import Message
@@ -63,8 +63,8 @@ class AttachedEngine:
         """No action can be sent to another process."""
         self._post(Told(LOOK_ONLY, "warning"))
 
-    def look(self, wanted: Mapping[str, Collector]) -> None:
-        """From now on this is what the panels want to see."""
+    def look(self, wanted: Mapping[str, Collector], often: Collection[str] | None = None) -> None:
+        """From now on this is what the panels want to see; every frame has all of it."""
         self._put(lambda: self._want(wanted))
 
     def painted(self) -> None:

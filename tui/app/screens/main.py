@@ -160,6 +160,7 @@ class MainScreen(Screen[None]):
         name = self.focused_panel.ID
         if self._chosen[-1] != name and self.panels[name].is_shown:
             self._choose(name)
+            self.look()
 
     def action_panel(self, name: str) -> None:
         """A digit."""
@@ -181,7 +182,7 @@ class MainScreen(Screen[None]):
         wanted: dict[str, Collector] = {
             name: panel.collector() for name, panel in self.panels.items() if panel.is_shown}
         wanted["status"] = view_status
-        self.glass.engine.look(wanted)
+        self.glass.engine.look(wanted, ("status", *(name for name in wanted if name == self._chosen[-1])))
 
     @on(Panel.Stale)
     def panel_stale(self, event: Panel.Stale) -> None:
