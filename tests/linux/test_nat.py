@@ -23,9 +23,9 @@ from .support import answers, hartvisor, require_debian
 
 PAGE = b"found on the host's loopback\n"
 
-LEASE = rb"""printf '#!/bin/sh\n[ $1 = bound ] && ifconfig $interface $ip netmask $subnet\n' >/tmp/lease
-chmod +x /tmp/lease
-ifconfig eth0 up; udhcpc -q -n -i eth0 -s /tmp/lease
+LEASE = rb"""printf '#!/bin/sh\n[ $1 = bound ] && ifconfig $interface $ip netmask $subnet\n' >lease
+chmod +x lease
+ifconfig eth0 up; udhcpc -q -n -i eth0 -s ./lease
 """
 
 

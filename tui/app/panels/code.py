@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Any, ClassVar, Final
 
-from textual import events
+from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
@@ -89,6 +89,7 @@ known yet (`⊣`).
         self._at: int | None = None            # the address that is looked at, None for pc
         self._past: list[int | None] = []      # those before
         self._mixes: bool | None = None        # source within the listing; None: if there is room
+        self._is_hidden = False                # the list was, when its cursor should have been brought in sight
         self._here: tuple[object, ...] = ()    # where the guest stood in the view before
         self._wanted: int | None = None        # the address to put the cursor on
         self._cursor: int | None = None        # the address that it is on
@@ -182,11 +183,20 @@ known yet (`⊣`).
             Content("") if self._hides else Content("\n").join(ahead_lines(view, AHEAD_WIDTH)))
 
     def _reveal(self, index: int) -> None:
-        """Scroll so that there is something to see before and behind a line."""
-        lines, height = self._lines, max(1, self._lines.size.height)
+        """Scroll so that there is something to see before and behind a line; as soon as the list has room."""
+        lines, height = self._lines, self._lines.size.height
+        self._is_hidden = not height
+        if self._is_hidden:
+            return
         top = lines.scroll_offset.y
         if not top + 2 <= index <= top + height - 4:
             lines.scroll_to(y=max(0, index - height // 3), animate=False, force=True, immediate=True)
+
+    @on(LinesView.Resized)
+    def list_resized(self) -> None:
+        """It may have room only now."""
+        if self._is_hidden and self._lines.size.height:
+            self._reveal(self._lines.cursor)
 
     def _show_source(self, view: SourceView) -> None:
         moved = self._moved((view.step, view.vcpu, view.at, view.path))

@@ -110,7 +110,7 @@ class MainScreen(Screen[None]):
             return
         boxes = arrange(size.width, size.height, self._chosen, self._zoomed)
         if any(not self.panels[name].is_shown for name in boxes):
-            self._held_until = time.monotonic() + HOLD
+            self._hold()
         for name, panel in self.panels.items():
             box = boxes.get(name)
             panel.is_shown = box is not None
@@ -120,11 +120,21 @@ class MainScreen(Screen[None]):
                 panel.styles.width, panel.styles.height = box.width, box.height
         self.look()
 
-    def _on_timer_update(self) -> None:
-        """Textual's time to paint. Put off while a new panel's view is on its way: else all is laid out and painted
-        without it, and once more with it, which is when the user sees it."""
+    def _hold(self) -> None:
+        """A panel has just come up: what is laid out now is painted when its view has come, or was awaited for long
+        enough. Else all is painted without it, and once more with it, which is when the user sees it."""
+        self._held_until = time.monotonic() + HOLD
+        self.set_timer(HOLD, self._release)
+
+    def _release(self) -> None:
+        if self._held_until:
+            self._held_until = 0.0
+            self._compositor_refresh()
+
+    def _compositor_refresh(self) -> None:
+        """Textual's paint of all that needs it; what is put off stays noted down."""
         if time.monotonic() >= self._held_until:
-            super()._on_timer_update()
+            super()._compositor_refresh()
 
     def focus_panel(self, name: str) -> None:
         """Bring a panel up, and the keyboard to it."""
@@ -200,8 +210,6 @@ class MainScreen(Screen[None]):
 
     def receive(self, views: Mapping[str, Any], failures: Mapping[str, str]) -> None:
         """Each panel gets its own."""
-        if all(name in views or name in failures for name, panel in self.panels.items() if panel.is_shown):
-            self._held_until = 0.0
         for name, view in views.items():
             if name == "status":
                 self.query_one(StatusLine).show(view)
@@ -210,6 +218,8 @@ class MainScreen(Screen[None]):
         for name, reason in failures.items():
             if name in self.panels:
                 self.panels[name].fail(reason)
+        if all(name in views or name in failures for name, panel in self.panels.items() if panel.is_shown):
+            self.call_later(self._release)
 
     # --- asking
 
