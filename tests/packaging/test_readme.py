@@ -40,6 +40,12 @@ def test_readme_shows_how_to_start() -> None:
     assert {"make demo", "make test"} <= set(COMMANDS)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def nothing_left_from_before() -> None:
+    """The snapshots that the README takes have names of their own."""
+    (ROOT / "build" / "snapshots.db").unlink(missing_ok=True)
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_shown_command_works(command: str, tmp_path: Path) -> None:
     """Run in a shell with the environment's programs first; make only plans, since `make test` would run this test."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Final, cast
 
@@ -27,9 +26,6 @@ from .prompt import Prompt
 if TYPE_CHECKING:
     from ..app import HartvisorApp
 
-
-HOLD: Final = 0.03
-"""Seconds that a paint waits for the view of a panel that has just come up, at most."""
 
 FIRST: Final = ("code", "registers", "walk", "vms", "devices", "card")
 """The panels that are up at the start, by rising right to a slot; the last has the keyboard."""
@@ -67,7 +63,6 @@ class MainScreen(Screen[None]):
         self.panels = {panel.ID: panel() for panel in PANELS}
         self._chosen: list[str] = [name for name in FIRST if name in self.panels]
         self._zoomed: str | None = None
-        self._held_until = 0.0      # paints wait, for what a panel that has just come up will show
 
     @property
     def glass(self) -> HartvisorApp:
@@ -109,8 +104,6 @@ class MainScreen(Screen[None]):
         if not size.width or not size.height:
             return
         boxes = arrange(size.width, size.height, self._chosen, self._zoomed)
-        if any(not self.panels[name].is_shown for name in boxes):
-            self._hold()
         for name, panel in self.panels.items():
             box = boxes.get(name)
             panel.is_shown = box is not None
@@ -119,22 +112,6 @@ class MainScreen(Screen[None]):
                 panel.styles.offset = (box.x, box.y)
                 panel.styles.width, panel.styles.height = box.width, box.height
         self.look()
-
-    def _hold(self) -> None:
-        """A panel has just come up: what is laid out now is painted when its view has come, or was awaited for long
-        enough. Else all is painted without it, and once more with it, which is when the user sees it."""
-        self._held_until = time.monotonic() + HOLD
-        self.set_timer(HOLD, self._release)
-
-    def _release(self) -> None:
-        if self._held_until:
-            self._held_until = 0.0
-            self._compositor_refresh()
-
-    def _compositor_refresh(self) -> None:
-        """Textual's paint of all that needs it; what is put off stays noted down."""
-        if time.monotonic() >= self._held_until:
-            super()._compositor_refresh()
 
     def focus_panel(self, name: str) -> None:
         """Bring a panel up, and the keyboard to it."""
@@ -218,8 +195,6 @@ class MainScreen(Screen[None]):
         for name, reason in failures.items():
             if name in self.panels:
                 self.panels[name].fail(reason)
-        if all(name in views or name in failures for name, panel in self.panels.items() if panel.is_shown):
-            self.call_later(self._release)
 
     # --- asking
 
