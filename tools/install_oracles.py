@@ -22,6 +22,7 @@ PACKAGES = {
     "tmux": "tmux",
     "chromium": "chromium",
     "chromedriver": "chromium-driver",
+    "tshark": "tshark",
 }
 """Program name to the Debian package that holds it, for what the system itself is asked to install."""
 
@@ -73,7 +74,8 @@ def _install_packages() -> int:
     update = [*command[: command.index("apt-get") + 1], "update"]
     # A machine that never ran `apt-get update` has no package lists; one that did may still install if this fails.
     subprocess.run(update, check=False)
-    installed = subprocess.run(command, check=False)
+    # No package's questions: tshark asks who may capture, and nobody need.
+    installed = subprocess.run(command, env=os.environ | {"DEBIAN_FRONTEND": "noninteractive"}, check=False)
     still_missing = [name for name in missing if find_program(name) is None]
     if installed.returncode != 0 or still_missing:
         return _fail(f"apt-get could not install {', '.join(packages)}; see its message above, then {by_hand}")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shlex
-import shutil
 import subprocess
 from hashlib import sha256
 from pathlib import Path
@@ -24,6 +23,7 @@ from hartvisor.core.vmm.vm import Vm
 from hartvisor.guest import image, image_info
 from tests.hypervisor.test_up import COMMAND, example, hartvisor
 from tests.hypervisor.test_up import up as compare_runs
+from tests.oracles import require_oracle
 
 from .support import require_debian
 
@@ -167,11 +167,9 @@ def test_ten_megabytes_are_copied_over_the_switch(tmp_path: Path) -> None:
     assert ports[0]["sent_bytes"] > size
     assert ports[1]["received_bytes"] > size
     assert sum(len(frame) for frame in frames_of(tmp_path / "lan.pcap")) == sum(port["sent_bytes"] for port in ports)
-    tshark = shutil.which("tshark")
-    if tshark is not None:
-        told = subprocess.run([tshark, "-r", str(tmp_path / "lan.pcap"), "-Y", "http.response", "-T", "fields", "-e",
-                               "http.response.code"], capture_output=True, text=True, check=True)
-        assert told.stdout.split() == ["200"]
+    told = subprocess.run([require_oracle("tshark"), "-r", str(tmp_path / "lan.pcap"), "-Y", "http.response", "-T",
+                           "fields", "-e", "http.response.code"], capture_output=True, text=True, check=True)
+    assert told.stdout.split() == ["200"]
 
 
 def test_linked_clones_leave_their_base_as_it_is(tmp_path: Path) -> None:
