@@ -347,7 +347,7 @@ class Engine:
         """Show what is new, if it is time to, and the last frame has been painted."""
         if self._is_stale and self._is_painted.is_set() and time.monotonic() >= self._next_frame:
             is_whole = not self._moves or time.monotonic() >= self._last_whole + WHOLE_SECONDS
-            self._show(self._wanted if is_whole else self._often)
+            self._show(is_whole=is_whole or self._often is self._wanted)
 
     @property
     def _next_frame(self) -> float:
@@ -356,9 +356,8 @@ class Engine:
         pause = min(max(FRAME_SECONDS, 2 * self._painting), MAX_FRAME_SECONDS)
         return self._last_frame + pause if self._moves else 0.0
 
-    def _show(self, wanted: Mapping[str, Collector] | None = None) -> None:
-        views, failures = collect_views(self.inspection, self._wanted if wanted is None else wanted)
-        is_whole = wanted is None or wanted is self._wanted
+    def _show(self, *, is_whole: bool = True) -> None:
+        views, failures = collect_views(self.inspection, self._wanted if is_whole else self._often)
         if is_whole:
             self._last_whole = time.monotonic()
         self._is_stale = not is_whole

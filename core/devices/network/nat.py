@@ -128,13 +128,13 @@ def _library() -> Any:
 class NatPeer:
     """The network, as the peer of one card. It lives in real time: what it sends enters a run by the log of inputs.
 
-    forwards: ports of the host's that lead to the guest. is_restricted: the guest reaches nothing but what DHCP and the
-    host's name server tell it. Raises ConfigError without libslirp, or for a port that cannot be had.
+    forwards: ports of the host's that lead to the guest. Raises ConfigError without libslirp, or for a port that cannot
+    be had.
     """
 
     is_live = True
 
-    def __init__(self, forwards: Sequence[Forward] = (), *, is_restricted: bool = False) -> None:
+    def __init__(self, forwards: Sequence[Forward] = ()) -> None:
         self._library = _library()
         self._frames: deque[bytes] = deque()
         self._ready = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
@@ -145,7 +145,7 @@ class NatPeer:
             _Send(self._take), _Tell(_ignore), _Clock(_monotonic), _TimerNew(), _TimerFree(), _TimerMod(),
             _Register(_ignore), _Register(_ignore), _Notify(_ignore))
         self._config = _Config(
-            version=CONFIG_VERSION, restricted=is_restricted, in_enabled=True, vnetwork=_Address.of(NETWORK),
+            version=CONFIG_VERSION, in_enabled=True, vnetwork=_Address.of(NETWORK),
             vnetmask=_Address.of(MASK), vhost=_Address.of(HOST), vdhcp_start=_Address.of(GUEST),
             vnameserver=_Address.of(NAME_SERVER), vhostname=b"hartvisor")
         self._add_poll, self._get_events = _AddPoll(self._note_asked), _GetEvents(self._tell_happened)
