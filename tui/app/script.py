@@ -114,7 +114,7 @@ async def settle(app: HartvisorApp, *, is_patient: bool = False) -> None:
     loop = asyncio.get_running_loop()
     deadline = loop.time() + PATIENCE
     quiet = 0
-    while quiet < QUIET_ROUNDS and loop.time() < deadline and not app._exit:
+    while quiet < QUIET_ROUNDS and loop.time() < deadline and not (app._exit or app._exception):
         await _drain(app)
         is_still = app.engine.is_still(ignores_running=not is_patient) and not _is_unpainted(app)
         quiet = quiet + 1 if is_still else 0

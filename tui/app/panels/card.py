@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from typing import Any, ClassVar, Final
 
-from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 
@@ -95,7 +94,7 @@ did. After the last stage it goes on to the next exit. Left and right go between
             return hidden_rows()
         return handling_rows(view, self.stage, width) if self.tab == HANDLING else card_rows(view, width, height)
 
-    def on_resize(self, event: events.Resize) -> None:
+    def fit(self) -> None:
         """Lines are broken elsewhere."""
         self.call_after_refresh(self.repaint)
 

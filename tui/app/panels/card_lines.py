@@ -260,7 +260,8 @@ def _without_card(page: CardPage, width: int) -> Iterator[Row]:
         yield from _verdicts(page.next.verdicts, width, "exits")
     if page.technique != "bare" and not page.is_running:
         yield Row(Content(""))
-        yield Row(Content.styled("e goes to the next exit, E to the one before, u into its handling", MUTED))
+        for line in wrap("e goes to the next exit, E to the one before, u into its handling", width):
+            yield Row(Content.styled(line, MUTED))
 
 
 # --- text

@@ -5,12 +5,11 @@ from __future__ import annotations
 from functools import partial
 from typing import Any, ClassVar, Final
 
-from textual import events, on
+from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
 from textual.content import Content
-from textual.widgets import Static
 
 from ....core.errors import OptionError
 from ....core.vmm.inspector import Inspection
@@ -20,6 +19,7 @@ from ....core.vmm.views.source import SourceView, view_source
 from ....core.vmm.views.stack import FrameRow, SlotRow, StackView, view_stack
 from ....core.vmm.views.telescope import CODE
 from ..collecting import Collector
+from ..widgets.about import About
 from ..widgets.lines import LinesView
 from .base import Panel, Place
 from .code_lines import (
@@ -99,8 +99,8 @@ known yet (`⊣`).
         """A list, and what its cursor is on."""
         with Horizontal():
             yield LinesView()
-            yield Static(id="ahead", markup=False)
-        yield Static(id="about", markup=False)
+            yield About(id="ahead")
+        yield About(id="about")
 
     def collector(self) -> Collector:
         """By tab."""
@@ -144,7 +144,7 @@ known yet (`⊣`).
                 self._lines.set_lines(lines, cursor=0 if moved else None)
         self._about()
 
-    def on_resize(self, event: events.Resize) -> None:
+    def fit(self) -> None:
         """More room, or less."""
         self.refresh_view()
 
@@ -153,7 +153,7 @@ known yet (`⊣`).
         self._here = ()
         if self.is_mounted:
             self._lines.set_lines([], cursor=0)
-            self.query_one("#about", Static).update("")
+            self.query_one("#about", About).tell(Content())
         super().watch_tab()
 
     def _moved(self, here: tuple[object, ...]) -> bool:
@@ -179,7 +179,7 @@ known yet (`⊣`).
         self._lines.set_lines(code_lines(view, self._width, hides_ahead=self._hides), cursor=index)
         self._cursor = self._address()
         self._reveal(index)
-        self.query_one("#ahead", Static).update(
+        self.query_one("#ahead", About).tell(
             Content("") if self._hides else Content("\n").join(ahead_lines(view, AHEAD_WIDTH)))
 
     def _reveal(self, index: int) -> None:
@@ -218,7 +218,7 @@ known yet (`⊣`).
                 lines = stack_detail(self._stack_rows[at], self._width)
         if self.content_size.height < LOW:
             lines = lines[1:2] or lines[:1]
-        self.query_one("#about", Static).update(Content("\n").join(lines))
+        self.query_one("#about", About).tell(Content("\n").join(lines))
 
     # --- the cursor
 

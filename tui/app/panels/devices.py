@@ -67,7 +67,7 @@ device to read, `W` to write.
     def _width(self) -> int:
         return max(20, self.content_size.width - 1)
 
-    def on_resize(self) -> None:
+    def fit(self) -> None:
         """Lines are laid out for their width."""
         if self.view is not None:
             self.call_after_refresh(self.show, self.view)

@@ -10,13 +10,13 @@ from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.message import Message
-from textual.widgets import Static
 
 from ....core.errors import HartvisorError, OptionError
 from ....core.vmm.inspector import Inspection, Moves
 from ....core.vmm.views.memory import ROW, MemoryRow, MemoryView, Space, view_memory
 from ....core.vmm.views.search import parse_pattern, search
 from ..collecting import Collector
+from ..widgets.about import About
 from ..widgets.hex import HexView
 from .base import Panel, Place
 from .memory_lines import HexLayout, Pen, cursor_lines, layout_for, paint_memory
@@ -88,7 +88,7 @@ register points to, → what a doubleword points to.
     def compose(self) -> ComposeResult:
         """Bytes, and what is under the cursor."""
         yield HexView()
-        yield Static(id="cursor", markup=False)
+        yield About(id="cursor")
 
     # --- looking
 
@@ -128,7 +128,7 @@ register points to, → what a doubleword points to.
         pen = Pen(self.cursor, self._marked, self.hex.is_typing, self._typed)
         self.hex.set_lines(paint_memory(view, self._layout, self._top, self._height, pen))
         lines = cursor_lines(view, self.cursor, self.hex.size.width)
-        self.query_one("#cursor", Static).update(lines[0].append("\n").append(lines[1]))
+        self.query_one("#cursor", About).tell(lines[0].append("\n").append(lines[1]))
         state = "typing hex digits: escape ends" if self.hex.is_typing else ""
         self.border_subtitle = state
 
@@ -136,7 +136,7 @@ register points to, → what a doubleword points to.
     def _layout(self) -> HexLayout:
         return layout_for(self.hex.size.width, self._top + ROW * self._height)
 
-    def on_resize(self) -> None:
+    def fit(self) -> None:
         """More lines, or others, once the list has its size."""
         self.call_after_refresh(self._resized)
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, ClassVar, Final
 
-from textual import events, on
+from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.content import Content
@@ -183,7 +183,7 @@ The score is for this session, and for you alone.
         """The instruction, and what happened since the question."""
         return partial(view_predict, asked=self._asked)
 
-    def on_resize(self, event: events.Resize) -> None:
+    def fit(self) -> None:
         """Lines are broken elsewhere."""
         self.call_after_refresh(self.repaint)
 

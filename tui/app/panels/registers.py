@@ -9,7 +9,6 @@ from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.content import Content
-from textual.widgets import Static
 
 from ....core.vmm.gdb.description import FIRST_CSR, FIRST_FPR, PC
 from ....core.vmm.inspector import Inspection
@@ -24,6 +23,7 @@ from ....core.vmm.views.registers import (
     view_vcpus,
 )
 from ..collecting import Collector
+from ..widgets.about import About
 from ..widgets.lines import LinesView
 from .base import Panel, Place
 from .csr_lines import csr_lines, csr_summary, detail_lines, field_summary
@@ -94,7 +94,7 @@ guest.
     def compose(self) -> ComposeResult:
         """A list, and what its cursor is on."""
         yield LinesView()
-        yield Static(id="about", markup=False)
+        yield About(id="about")
 
     def collector(self) -> Collector:
         """By tab."""
@@ -118,7 +118,7 @@ guest.
                 self._lines.set_lines(vcpus_lines(view, self._width), cursor=max(1, self._lines.cursor))
                 self._about()
 
-    def on_resize(self, event: events.Resize) -> None:
+    def fit(self) -> None:
         """More room, or less."""
         if self.view is not None:
             self.show(self.view)
@@ -129,7 +129,7 @@ guest.
         self._cell, self._wanted, self._is_open, self._csr_cursor = 0, None, False, 1
         if self.is_mounted:
             self._lines.set_lines([], cursor=0)
-            self.query_one("#about", Static).update("")
+            self.query_one("#about", About).tell(Content())
 
     @property
     def _lines(self) -> LinesView:
@@ -182,7 +182,7 @@ guest.
                 lines = vcpu_detail(view, self._vcpu(), self._width)
         if self.content_size.height < LOW:
             lines = [joined(lines, self._width)] if self.tab in (GPRS, FLOAT) else lines[:4]
-        self.query_one("#about", Static).update(Content("\n").join(lines))
+        self.query_one("#about", About).tell(Content("\n").join(lines))
 
     # --- the cursor
 

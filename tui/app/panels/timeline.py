@@ -138,7 +138,7 @@ position is `step:exit#`.
         super().on_mount()
         self.watch(self.app, "predicting", self.repaint, init=False)
 
-    def on_resize(self, event: events.Resize) -> None:
+    def fit(self) -> None:
         """Other columns."""
         self.set_class(self.size.height >= LIST_HEIGHT, "-large")
         self.set_class(self.size.width >= WIDE, "-wide")

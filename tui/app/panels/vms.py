@@ -224,7 +224,7 @@ G-stage tables are the hypervisor's.
         """The console has the keyboard, or has it no longer."""
         self._say_where_keys_go()
 
-    def on_resize(self) -> None:
+    def fit(self) -> None:
         """Lines are laid out for their width."""
         if self.view is not None:
             self.call_after_refresh(self.show, self.view)

@@ -137,7 +137,7 @@ capital if it was stored to since the last checkpoint.
         self._is_new = True
         super().watch_tab()
 
-    def on_resize(self) -> None:
+    def fit(self) -> None:
         """Other columns have room, once the list has its size."""
         self.call_after_refresh(self._paint)
 

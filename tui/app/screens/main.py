@@ -109,6 +109,8 @@ class MainScreen(Screen[None]):
             panel.is_shown = box is not None
             panel.display = box is not None
             if box is not None:
+                # Those that are not to be seen stay as they are: where there is room for one, it comes up as it went.
+                panel.set_class(name == self._chosen[-1], "-active")
                 panel.styles.offset = (box.x, box.y)
                 panel.styles.width, panel.styles.height = box.width, box.height
         self.look()
@@ -147,7 +149,7 @@ class MainScreen(Screen[None]):
         name = self.focused_panel.ID
         if self._chosen[-1] != name and self.panels[name].is_shown:
             self._choose(name)
-            self.look()
+            self.lay_out()
 
     def action_panel(self, name: str) -> None:
         """A digit."""

@@ -12,7 +12,7 @@ from textual.content import Content
 from textual.message import Message
 from textual.strip import Strip
 
-from .lines import LinesView
+from .lines import PLAIN, LinesView
 
 CURSOR: Final = "bold auto on $accent"
 
@@ -77,17 +77,28 @@ class CellsView(LinesView):
         self.row = 0
         self.cell = 0
         self._stops: tuple[Stop, ...] = ()
+        self._painted_at = (0, 0)   # row and cell, as they were at the last painting
 
     def set_painting(self, painting: Painting, *, is_followed: bool = False) -> None:
         """Show it. is_followed: scroll so that the cursor is in sight."""
+        before = (self._stops, self._painted_at)
         self._stops = tuple(painting.stops)
         self.row = max(0, min(self.row, len(self._stops) - 1))
         line = self._stops[self.row].line if self._stops else 0
-        self._strips.clear()
+        self._painted_at = self.here
+        moves = (self._stops, self._painted_at) != before
+        if moves:
+            self._forget_cursor()
         self.set_lines(painting.lines, cursor=line if is_followed and self._stops else None)
         if self._stops:
             self.set_reactive(LinesView.cursor, line)
-        self.refresh()
+        if moves:
+            self.refresh_line_at(self.cursor)
+
+    def _forget_cursor(self) -> None:
+        """The cursor goes: the line that it was on, and those on which it has been, are painted otherwise."""
+        self.refresh_line_at(self.cursor)
+        self._strips = {(index, look): strip for (index, look), strip in self._strips.items() if look == PLAIN}
 
     def put(self, row: int, cell: int) -> None:
         """Put the cursor somewhere; at the next painting it is there."""
@@ -100,13 +111,13 @@ class CellsView(LinesView):
             return 0, 0
         return self.row, max(0, min(self.cell, len(self._stops[self.row].cells) - 1))
 
-    def _paint(self, line: Content, is_here: bool, width: int) -> Strip:
-        if is_here and self._stops:
+    def _paint(self, line: Content, look: str, width: int) -> Strip:
+        if look and self._stops:
             cells = self._stops[self.row].cells
             if cells:
                 start, end = cells[self.here[1]]
                 line = line.stylize(CURSOR, start, end)
-        return super()._paint(line, is_here and bool(self._stops), width)
+        return super()._paint(line, look if self._stops else PLAIN, width)
 
     # --- the cursor
 
@@ -115,10 +126,10 @@ class CellsView(LinesView):
         if not self._stops:
             return
         self.row, self.cell = max(0, min(row, len(self._stops) - 1)), max(0, cell)
-        self._strips.clear()
+        self._forget_cursor()
         self.set_reactive(LinesView.cursor, self._stops[self.row].line)
         self.show_line(self.cursor)
-        self.refresh()
+        self.refresh_line_at(self.cursor)
         if self.here != before:
             self.post_message(self.Placed(self, *self.here))
 

@@ -165,12 +165,10 @@ class Console(LinesView):
 
     def on_focus(self) -> None:
         """The cursor looks otherwise."""
-        super().on_focus()
         self._lay_out_lines()
 
     def on_blur(self) -> None:
         """The cursor looks otherwise, and the prefix is forgotten."""
-        super().on_blur()
         self.is_released = False
         self._lay_out_lines()
 

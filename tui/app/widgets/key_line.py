@@ -51,6 +51,8 @@ class KeyLine(Static):
         for _, binding, is_enabled, _ in screen.active_bindings.values():
             if binding.show and is_enabled:
                 shown.setdefault(binding.action, binding)
+        if tuple(shown.values()) == self._shown:
+            return
         self._shown = tuple(shown.values())
         line = Content()
         self._ends = []

@@ -19,6 +19,9 @@ from textual.visual import Visual
 FEW = 8
 """Lines that are painted one by one; of more, all are."""
 
+PLAIN, CURSOR, CURSOR_HERE = LOOKS = ("", "lines--cursor", "lines--cursor-here")
+"""A line's looks, by the style's name: without the cursor; with it, where the keyboard is elsewhere; and where not."""
+
 
 class LinesView(ScrollView, can_focus=True):
     """Lines of Content, one screen row each; what is too long is cut off at the right edge.
@@ -33,10 +36,11 @@ class LinesView(ScrollView, can_focus=True):
         scrollbar-size-vertical: 1;
         text-wrap: nowrap;
         & > .lines--cursor { background: $primary 25%; }
-        &:focus > .lines--cursor { background: $primary 50%; text-style: bold; }
+        & > .lines--cursor-here { background: $primary 50%; text-style: bold; }
     }
     """
-    COMPONENT_CLASSES: ClassVar[set[str]] = {"lines--cursor"}
+    # No rule for :focus: Textual applies all rules anew where there may be one, and what was painted is painted again.
+    COMPONENT_CLASSES: ClassVar[set[str]] = {"lines--cursor", "lines--cursor-here"}
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("up", "move(-1)", "Up", show=False),
         Binding("down", "move(1)", "Down", show=False),
@@ -82,7 +86,8 @@ class LinesView(ScrollView, can_focus=True):
         super().__init__(id=id, classes=classes)
         self.has_cursor = has_cursor
         self._lines: tuple[Content, ...] = ()
-        self._strips: dict[int, Strip] = {}
+        self._strips: dict[tuple[int, str], Strip] = {}    # by the line, and its look
+        self._cut_at = 0                                   # columns, of the strips
 
     # --- contents
 
@@ -99,11 +104,15 @@ class LinesView(ScrollView, can_focus=True):
                    if index >= len(old) or not Content.is_same(line, old[index])]
         self._lines = new
         for index in changed:
-            self._strips.pop(index, None)
-            self._strips.pop(-1 - index, None)
-        if len(new) != len(old):
+            for look in LOOKS:
+                self._strips.pop((index, look), None)
+        if max(len(new), len(old)) > self.size.height and len(new) != len(old):
+            # How far it scrolls, and whether it has a scroll bar.
             self.virtual_size = Size(self.size.width, len(new))
             self.refresh(layout=True)
+        elif len(new) != len(old):
+            self.set_reactive(LinesView.virtual_size, Size(self.size.width, len(new)))
+            self.refresh()
         elif len(changed) > FEW:
             self.refresh()
         else:
@@ -135,38 +144,37 @@ class LinesView(ScrollView, can_focus=True):
         width = self.size.width
         if index >= len(self._lines):
             return Strip.blank(width, self.rich_style)
-        is_here = self.has_cursor and index == self.cursor
-        key = -1 - index if is_here else index
-        strip = self._strips.get(key)
+        look = PLAIN
+        if self.has_cursor and index == self.cursor:
+            look = CURSOR_HERE if self.has_focus else CURSOR
+        strip = self._strips.get((index, look))
         if strip is None:
-            strip = self._strips[key] = self._paint(self._lines[index], is_here, width)
+            strip = self._strips[index, look] = self._paint(self._lines[index], look, width)
         return strip
 
-    def _paint(self, line: Content, is_here: bool, width: int) -> Strip:
-        style = self.get_visual_style("lines--cursor") if is_here else self.visual_style
+    def _paint(self, line: Content, look: str, width: int) -> Strip:
+        style = self.get_visual_style(look) if look else self.visual_style
         strips = Visual.to_strips(self, line, max(width, line.cell_length + 1), 1, style)
         base = style.rich_style
         strip = strips[0] if strips else Strip.blank(width, base)
         return strip.crop_extend(0, width, base).apply_offsets(0, 0)
 
+    def watch_has_focus(self, _has_focus: bool) -> None:
+        """The cursor's look has two names, and no style is another one with the keyboard: none is looked up anew."""
+
     def notify_style_update(self) -> None:
-        """The theme has changed, or the focus."""
+        """The theme has changed."""
         self._strips.clear()
         super().notify_style_update()
 
     def on_resize(self, event: events.Resize) -> None:
-        """Lines are cut elsewhere."""
-        self._strips.clear()
-        self.virtual_size = Size(event.size.width, len(self._lines))
+        """Lines are cut elsewhere; but most come up again as they were."""
+        width = self.size.width
+        if width != self._cut_at:
+            self._cut_at = width
+            self._strips.clear()
+        self.virtual_size = Size(width, len(self._lines))
         self.post_message(self.Resized(self))
-
-    def on_focus(self) -> None:
-        """The cursor looks otherwise."""
-        self._strips.clear()
-
-    def on_blur(self) -> None:
-        """The cursor looks otherwise."""
-        self._strips.clear()
 
     # --- the cursor
 
