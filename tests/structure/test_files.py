@@ -39,4 +39,4 @@ def test_can_be_read_in_one_sitting(path: PurePosixPath) -> None:
 
 def test_a_machine_path_is_noticed() -> None:
     assert MACHINE_PATH.search("see /" + "work/main/x")
-    assert not MACHINE_PATH.search("$HOME/work/x ./tmp/y build/tmp/z")
+    assert not MACHINE_PATH.search("$HOME/" + "work/x ./tmp/y build/tmp/z")
