@@ -123,9 +123,11 @@ async def settle(app: HartvisorApp, *, is_patient: bool = False) -> None:
 
 
 def _is_unpainted(app: HartvisorApp) -> bool:
-    """Whether the screen has yet to lay out or to paint something; Textual has no public word for it."""
+    """Whether the screen has yet to lay out or to paint something, or somebody waits for that; Textual has no public
+    word for it."""
     screen = app.screen
-    return bool(screen._layout_required or screen._repaint_required or screen._dirty_widgets)
+    return bool(screen._layout_required or screen._repaint_required or screen._dirty_widgets
+                or screen._callbacks)
 
 
 async def _drain(app: HartvisorApp) -> None:

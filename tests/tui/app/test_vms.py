@@ -155,6 +155,24 @@ def test_the_prefix_releases_one_key() -> None:
     glass(test, append="")
 
 
+def test_the_guests_cursor_tells_who_has_the_keyboard() -> None:
+    async def test(desk: Desk) -> None:
+        console = await at_the_prompt(desk)
+
+        def look() -> list[object]:
+            styles = [span.style for line in console.lines for span in line.spans]
+            return [style for style in styles if style in ("reverse", "underline")]
+
+        assert look() == ["reverse"]
+        await desk.press("ctrl+a", "c")
+        await desk.ui(":")
+        assert not console.has_focus and look() == ["underline"]
+        await desk.press("escape")
+        assert console.has_focus and look() == ["reverse"]
+
+    glass(test, append="")
+
+
 def test_the_prefix_and_x_leave() -> None:
     async def test(desk: Desk) -> None:
         await desk.press("6", "right_square_bracket")

@@ -3,12 +3,14 @@ cursor."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
 
 from textual import events
-from textual.geometry import Size
+from textual.content import Content
+from textual.geometry import Region, Size
 from textual.message import Message
 from textual.reactive import reactive
 from textual.widget import Widget
@@ -16,6 +18,7 @@ from textual.widget import Widget
 from ....core.vmm.inspector import Inspection
 from ..collecting import Collector
 from ..engine import Action
+from ..layout import Box
 
 if TYPE_CHECKING:
     from ..app import HartvisorApp
@@ -72,6 +75,8 @@ class Panel(Widget, can_focus=False):
         self.view: Any = None
         self._fitted = Size(0, 0)
         self._is_due = False        # a view came before there was room for it
+        self._below = ""
+        self._is_same = False
 
     def on_mount(self) -> None:
         """Its name."""
@@ -85,6 +90,31 @@ class Panel(Widget, can_focus=False):
         if event.size != self._fitted:
             self._fitted = event.size
             self.fit()
+
+    def place(self, box: Box | None, *, is_active: bool) -> None:
+        """Be there, or nowhere. One that comes up where it was keeps what was painted of it: what changed meanwhile was
+        marked when it did."""
+        self.is_shown = box is not None
+        with self._unpainted():
+            self.display = box is not None
+        if box is not None:
+            # One that is not to be seen stays as it is: where there is room for one, it comes up as it went.
+            self.set_class(is_active, "-active")
+            self.styles.offset = (box.x, box.y)
+            self.styles.width, self.styles.height = box.width, box.height
+
+    def refresh(self, *regions: Region, repaint: bool = True, layout: bool = False, recompose: bool = False) -> Self:
+        """Textual's; but nothing is painted anew where Textual believes that it must, and we know better."""
+        return super().refresh(*regions, repaint=repaint and not self._is_same, layout=layout, recompose=recompose)
+
+    @contextmanager
+    def _unpainted(self) -> Iterator[None]:
+        """While something is changed that is no reason to paint the lines of the panel anew."""
+        self._is_same = True
+        try:
+            yield
+        finally:
+            self._is_same = False
 
     # --- to be filled in
 
@@ -146,7 +176,17 @@ class Panel(Widget, can_focus=False):
 
     def fail(self, reason: str) -> None:
         """There is no view, for this reason."""
-        self.border_subtitle = reason
+        self.set_subtitle(reason)
+
+    def set_subtitle(self, text: str) -> None:
+        """Plain text in the border's lower edge; of the panel, only that edge is painted again, if it is another."""
+        if text == self._below:
+            return
+        self._below = text
+        with self._unpainted():
+            self.border_subtitle = Content(text)
+        size, (x, y) = self.outer_size, self.content_offset
+        self.refresh(Region(-x, size.height - 1 - y, size.width, 1))
 
     def turn_tab(self, by: int) -> None:
         """The next tab, or the one before."""

@@ -84,7 +84,7 @@ did. After the last stage it goes on to the next exit. Left and right go between
         if not isinstance(self.view, CardPage) or not self.is_mounted:
             return
         lines = self.query_one(LinesView)
-        self.border_subtitle = ""
+        self.set_subtitle("")
         room = lines.outer_size
         self._rows = self._made(self.view, max(20, room.width - 1), room.height)    # a column is the scrollbar's
         lines.set_lines([row.line for row in self._rows], cursor=1 if is_new else None)

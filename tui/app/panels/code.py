@@ -140,7 +140,7 @@ known yet (`⊣`).
             case StackView() if self.tab == STACK:
                 lines, self._stack_rows = stack_lines(view, self._width)
                 moved = self._moved((view.step, view.vcpu, view.sp))
-                self.border_subtitle = f"sp {view.sp:#x}"
+                self.set_subtitle(f"sp {view.sp:#x}")
                 self._lines.set_lines(lines, cursor=0 if moved else None)
         self._about()
 
@@ -170,7 +170,7 @@ known yet (`⊣`).
             self._at, self._past, self._here = None, [], ()  # the guest goes on: so does the listing
             self.refresh_view()
             return
-        self.border_subtitle = _where(view)
+        self.set_subtitle(_where(view))
         target = view.at if has_moved or self._cursor is None else self._cursor
         if self._wanted is not None:
             target, self._wanted = self._wanted, None
@@ -200,7 +200,7 @@ known yet (`⊣`).
 
     def _show_source(self, view: SourceView) -> None:
         moved = self._moved((view.step, view.vcpu, view.at, view.path))
-        self.border_subtitle = view.path
+        self.set_subtitle(view.path)
         lines = source_lines(view, self._width)
         self._lines.set_lines(lines, cursor=max(0, view.line - 1) if moved else None)
         if moved:

@@ -130,7 +130,7 @@ register points to, → what a doubleword points to.
         lines = cursor_lines(view, self.cursor, self.hex.size.width)
         self.query_one("#cursor", About).tell(lines[0].append("\n").append(lines[1]))
         state = "typing hex digits: escape ends" if self.hex.is_typing else ""
-        self.border_subtitle = state
+        self.set_subtitle(state)
 
     @property
     def _layout(self) -> HexLayout:

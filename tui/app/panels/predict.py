@@ -177,7 +177,7 @@ The score is for this session, and for you alone.
     def on_mount(self) -> None:
         """At first it asks nothing."""
         super().on_mount()
-        self.border_subtitle = self.score.text
+        self.set_subtitle(self.score.text)
 
     def collector(self) -> Collector:
         """The instruction, and what happened since the question."""
@@ -215,7 +215,7 @@ The score is for this session, and for you alone.
         view = self.view
         if not isinstance(view, PredictView) or not self.is_mounted:
             return
-        self.border_subtitle = self.score.text
+        self.set_subtitle(self.score.text)
         lines: list[Content] = []
         if not self.is_on:
             lines = [Content.styled(line, MUTED) for line in wrap(

@@ -170,7 +170,7 @@ position is `step:exit#`.
             return
         strip, hides = self.query_one(Strip), self.glass.predicting
         strip.set_lines(strip_lines(view, max(1, strip.size.height), self.size.width, hides_future=hides))
-        self.border_subtitle = "" if view.refused else self._subtitle(view)
+        self.set_subtitle("" if view.refused else self._edge(view))
         if not self.has_class("-large"):
             return
         exits, counts = self.query_one("#exits", LinesView), self.query_one("#counts", LinesView)
@@ -181,7 +181,7 @@ position is `step:exit#`.
         counts.set_lines(count_lines(view, counts.size.width, self.reasons))
         self._position = position
 
-    def _subtitle(self, view: StripView) -> str:
+    def _edge(self, view: StripView) -> str:
         parts = [f"{view.shown:,} of {view.n_exits:,}" if view.shown != view.n_exits else f"{view.n_exits:,}"]
         if self.reasons is not None:
             parts.append("only " + ", ".join(label(reason) for reason in sorted(self.reasons)))

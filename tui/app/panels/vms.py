@@ -311,8 +311,8 @@ G-stage tables are the hypervisor's.
     def _say_where_keys_go(self) -> None:
         console = self.query_one(Console)
         if self.tab == CONSOLE and console.is_released:
-            self.border_subtitle = "ctrl+a … a key of Hartvisor's (h: help, x: leave)"
+            self.set_subtitle("ctrl+a … a key of Hartvisor's (h: help, x: leave)")
         elif self.tab == CONSOLE and console.has_focus:
-            self.border_subtitle = "keys go to the guest · ctrl+a releases"
+            self.set_subtitle("keys go to the guest · ctrl+a releases")
         else:
-            self.border_subtitle = ""
+            self.set_subtitle("")

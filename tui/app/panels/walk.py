@@ -128,9 +128,9 @@ capital if it was stored to since the last checkpoint.
     def _retell(self, view: Any) -> None:
         if isinstance(view, WalkView):
             access = f" as a {ACCESSES[self._access]}" if self._access is not None else ""
-            self.border_subtitle = f"follows {FOLLOWED[self._follow]}{access}"
+            self.set_subtitle(f"follows {FOLLOWED[self._follow]}{access}")
         else:
-            self.border_subtitle = ""
+            self.set_subtitle("")
 
     def watch_tab(self) -> None:
         """Another tab: its cursor is where it was."""

@@ -9,7 +9,9 @@ from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Container
+from textual.reactive import Reactive
 from textual.screen import Screen
+from textual.widget import Widget
 from textual.widgets import Static
 
 from ....core.vmm.views.status import view_status
@@ -58,6 +60,9 @@ class MainScreen(Screen[None]):
     ]
     AUTO_FOCUS = None
 
+    focused: Reactive[Widget | None] = Reactive(None, repaint=False)
+    """Textual's; but where the keyboard is elsewhere, the whole screen is not painted anew."""
+
     def __init__(self) -> None:
         super().__init__()
         self.panels = {panel.ID: panel() for panel in PANELS}
@@ -105,15 +110,13 @@ class MainScreen(Screen[None]):
             return
         boxes = arrange(size.width, size.height, self._chosen, self._zoomed)
         for name, panel in self.panels.items():
-            box = boxes.get(name)
-            panel.is_shown = box is not None
-            panel.display = box is not None
-            if box is not None:
-                # Those that are not to be seen stay as they are: where there is room for one, it comes up as it went.
-                panel.set_class(name == self._chosen[-1], "-active")
-                panel.styles.offset = (box.x, box.y)
-                panel.styles.width, panel.styles.height = box.width, box.height
-        self.look()
+            panel.place(boxes.get(name), is_active=name == self._chosen[-1])
+        if any(panel.is_shown and panel.view is None for panel in self.panels.values()):
+            self.look()
+        else:
+            # Each has something to show: first that is painted, and then the engine's thread, which Python lets run
+            # only by turns with this one, looks for what is new.
+            self.call_after_refresh(self.look)
 
     def focus_panel(self, name: str) -> None:
         """Bring a panel up, and the keyboard to it."""

@@ -10,9 +10,8 @@ from textual import events
 from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.message import Message
-from textual.strip import Strip
 
-from .lines import PLAIN, LinesView
+from .lines import LinesView
 
 CURSOR: Final = "bold auto on $accent"
 
@@ -73,32 +72,23 @@ class CellsView(LinesView):
         cell: int
 
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
-        super().__init__(id=id, classes=classes)
+        super().__init__(has_cursor=False, id=id, classes=classes)
         self.row = 0
         self.cell = 0
         self._stops: tuple[Stop, ...] = ()
-        self._painted_at = (0, 0)   # row and cell, as they were at the last painting
 
     def set_painting(self, painting: Painting, *, is_followed: bool = False) -> None:
         """Show it. is_followed: scroll so that the cursor is in sight."""
-        before = (self._stops, self._painted_at)
+        before = self.cursor
         self._stops = tuple(painting.stops)
+        self.has_cursor = bool(self._stops)
         self.row = max(0, min(self.row, len(self._stops) - 1))
         line = self._stops[self.row].line if self._stops else 0
-        self._painted_at = self.here
-        moves = (self._stops, self._painted_at) != before
-        if moves:
-            self._forget_cursor()
         self.set_lines(painting.lines, cursor=line if is_followed and self._stops else None)
         if self._stops:
             self.set_reactive(LinesView.cursor, line)
-        if moves:
-            self.refresh_line_at(self.cursor)
-
-    def _forget_cursor(self) -> None:
-        """The cursor goes: the line that it was on, and those on which it has been, are painted otherwise."""
-        self.refresh_line_at(self.cursor)
-        self._strips = {(index, look): strip for (index, look), strip in self._strips.items() if look == PLAIN}
+        self.refresh_line_at(before)
+        self.refresh_line_at(self.cursor)   # its cell may be another
 
     def put(self, row: int, cell: int) -> None:
         """Put the cursor somewhere; at the next painting it is there."""
@@ -111,13 +101,10 @@ class CellsView(LinesView):
             return 0, 0
         return self.row, max(0, min(self.cell, len(self._stops[self.row].cells) - 1))
 
-    def _paint(self, line: Content, look: str, width: int) -> Strip:
-        if look and self._stops:
-            cells = self._stops[self.row].cells
-            if cells:
-                start, end = cells[self.here[1]]
-                line = line.stylize(CURSOR, start, end)
-        return super()._paint(line, look if self._stops else PLAIN, width)
+    def dress(self, line: Content, look: str) -> Content:
+        """With the cell under the cursor."""
+        cells = self._stops[self.row].cells if look else ()
+        return line.stylize(CURSOR, *cells[self.here[1]]) if cells else line
 
     # --- the cursor
 
@@ -126,7 +113,7 @@ class CellsView(LinesView):
         if not self._stops:
             return
         self.row, self.cell = max(0, min(row, len(self._stops) - 1)), max(0, cell)
-        self._forget_cursor()
+        self.refresh_line_at(self.cursor)
         self.set_reactive(LinesView.cursor, self._stops[self.row].line)
         self.show_line(self.cursor)
         self.refresh_line_at(self.cursor)

@@ -163,13 +163,10 @@ class Console(LinesView):
             self._follows = True
             self.post_message(self.Typed(data))
 
-    def on_focus(self) -> None:
-        """The cursor looks otherwise."""
-        self._lay_out_lines()
-
-    def on_blur(self) -> None:
-        """The cursor looks otherwise, and the prefix is forgotten."""
-        self.is_released = False
+    def watch_has_focus(self, has_focus: bool) -> None:
+        """The cursor looks otherwise, and without the keyboard the prefix is forgotten."""
+        if not has_focus:
+            self.is_released = False
         self._lay_out_lines()
 
 

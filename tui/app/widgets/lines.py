@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+from rich.segment import Segment
 from textual import events
 from textual.binding import Binding, BindingType
 from textual.content import Content
@@ -14,10 +15,12 @@ from textual.message import Message
 from textual.reactive import reactive
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
-from textual.visual import Visual
 
 FEW = 8
 """Lines that are painted one by one; of more, all are."""
+
+KEPT = 500
+"""Painted lines that are kept, of each list: a guest in a loop comes by the same ones again and again."""
 
 PLAIN, CURSOR, CURSOR_HERE = LOOKS = ("", "lines--cursor", "lines--cursor-here")
 """A line's looks, by the style's name: without the cursor; with it, where the keyboard is elsewhere; and where not."""
@@ -50,6 +53,8 @@ class LinesView(ScrollView, can_focus=True):
         Binding("end", "edge(True)", "Last", show=False),
         Binding("enter", "choose", "Choose", show=False),
     ]
+
+    ALLOW_SELECT = False
 
     cursor: reactive[int] = reactive(0)
 
@@ -86,8 +91,8 @@ class LinesView(ScrollView, can_focus=True):
         super().__init__(id=id, classes=classes)
         self.has_cursor = has_cursor
         self._lines: tuple[Content, ...] = ()
-        self._strips: dict[tuple[int, str], Strip] = {}    # by the line, and its look
-        self._cut_at = 0                                   # columns, of the strips
+        self._strips: dict[tuple[object, ...], Strip] = {}  # by the line's text, its spans, its look
+        self._cut_at = 0                                    # columns, of the strips
 
     # --- contents
 
@@ -103,16 +108,8 @@ class LinesView(ScrollView, can_focus=True):
         changed = [index for index, line in enumerate(new)
                    if index >= len(old) or not Content.is_same(line, old[index])]
         self._lines = new
-        for index in changed:
-            for look in LOOKS:
-                self._strips.pop((index, look), None)
-        if max(len(new), len(old)) > self.size.height and len(new) != len(old):
-            # How far it scrolls, and whether it has a scroll bar.
-            self.virtual_size = Size(self.size.width, len(new))
-            self.refresh(layout=True)
-        elif len(new) != len(old):
-            self.set_reactive(LinesView.virtual_size, Size(self.size.width, len(new)))
-            self.refresh()
+        if len(new) != len(old):
+            self._change_length(len(old), len(new))
         elif len(changed) > FEW:
             self.refresh()
         else:
@@ -125,6 +122,20 @@ class LinesView(ScrollView, can_focus=True):
         if cursor is not None:
             self.show_line(self.cursor)
             self.refresh()
+
+    def _change_length(self, old: int, new: int) -> None:
+        """How far it scrolls is another. The screen is laid out only where the scroll bar comes or goes: that takes
+        several times as long as to paint these lines."""
+        height, size = self.size.height, Size(self.size.width, new)
+        if (old > height) != (new > height):
+            self.virtual_size = size
+            self.refresh(layout=True)
+            return
+        self.set_reactive(LinesView.virtual_size, size)
+        if new > height:
+            self.vertical_scrollbar.window_virtual_size = new
+            self.scroll_y = self.validate_scroll_y(self.scroll_y)
+        self.refresh()
 
     def show_line(self, index: int) -> None:
         """Scroll so that a line is in sight, with some around it."""
@@ -147,20 +158,60 @@ class LinesView(ScrollView, can_focus=True):
         look = PLAIN
         if self.has_cursor and index == self.cursor:
             look = CURSOR_HERE if self.has_focus else CURSOR
-        strip = self._strips.get((index, look))
+        line = self.dress(self._lines[index], look)
+        key = line.plain, tuple(line.spans), look
+        strip = self._strips.get(key)
         if strip is None:
-            strip = self._strips[index, look] = self._paint(self._lines[index], look, width)
+            if len(self._strips) >= KEPT:
+                self._strips.clear()
+            strip = self._strips[key] = self._paint(line, look, width)
         return strip
+
+    def dress(self, line: Content, look: str) -> Content:
+        """A line as it is to be painted. look: one of LOOKS."""
+        return line
 
     def _paint(self, line: Content, look: str, width: int) -> Strip:
         style = self.get_visual_style(look) if look else self.visual_style
-        strips = Visual.to_strips(self, line, max(width, line.cell_length + 1), 1, style)
-        base = style.rich_style
-        strip = strips[0] if strips else Strip.blank(width, base)
-        return strip.crop_extend(0, width, base).apply_offsets(0, 0)
+        if "\n" in line.plain:
+            line = line.split()[0]
+        segments = [Segment(text, own.rich_style)
+                    for text, own in line.expand_tabs().render(style, "", self._get_style)]
+        return Strip(segments).crop_extend(0, width, style.rich_style)
 
-    def watch_has_focus(self, _has_focus: bool) -> None:
+    def render_lines(self, crop: Region) -> list[Strip]:
+        """In place of Textual's, which puts each line anew between borders and margins, of which a list has none: a
+        line that was painted is handed out as it is, with what is known of it at the terminal."""
+        if self.styles.gutter or self.opacity < 1:
+            return super().render_lines(crop)
+        base, background = self.rich_style, self.background_colors[1]
+        filters = self.get_line_filters()
+        strips = []
+        for y in crop.line_range:
+            strip = self.render_line(y).crop_extend(crop.x, crop.right, base)
+            for each in filters:
+                strip = strip.apply_filter(each, background)
+            strips.append(strip)
+        return strips
+
+    def watch_has_focus(self, has_focus: bool) -> None:
         """The cursor's look has two names, and no style is another one with the keyboard: none is looked up anew."""
+
+    def _on_focus(self, event: events.Focus) -> None:
+        """In place of Textual's, which paints all lines anew: the cursor has its other look."""
+        self._change_focus(event, events.DescendantFocus(self))
+
+    def _on_blur(self, event: events.Blur) -> None:
+        """In place of Textual's, too."""
+        self._change_focus(event, events.DescendantBlur(self))
+
+    def _change_focus(self, event: events.Event, news: events.Event) -> None:
+        event.prevent_default()
+        self.has_focus = isinstance(event, events.Focus)
+        if self.has_cursor:
+            self.refresh_line_at(self.cursor)
+        if self.parent is not None:
+            self.parent.post_message(news)
 
     def notify_style_update(self) -> None:
         """The theme has changed."""
