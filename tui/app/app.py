@@ -113,11 +113,16 @@ class HartvisorApp(Actions, App[None]):
 
     async def on_event(self, event: events.Event) -> None:
         """Keys of the user's, but for what is typed to a guest, are answered before guests run on."""
-        if isinstance(event, events.Key):
-            self._last_key = time.monotonic()
-            if not isinstance(self.focused, Console):
-                self.engine.give_way()
+        if not isinstance(event, events.Key):
+            await super().on_event(event)
+            return
+        self._last_key = time.monotonic()
+        if not isinstance(self.focused, Console):
+            self.engine.give_way()
+        comes_back = event.is_forwarded     # from what has the keyboard, which has not used it
         await super().on_event(event)
+        if comes_back and self.screen is self.main:
+            await self.main.paint()
 
     def on_unmount(self) -> None:
         """The guests end with the screen."""

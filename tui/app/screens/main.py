@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Final, cast
 
@@ -31,6 +32,13 @@ if TYPE_CHECKING:
 
 FIRST: Final = ("code", "registers", "walk", "vms", "devices", "card")
 """The panels that are up at the start, by rising right to a slot; the last has the keyboard."""
+
+
+TURNS: Final = 5
+"""Of the event loop: a widget hears that it is shown, its panel that it is laid out anew, and tell the screen so."""
+
+PATIENCE: Final = 30
+"""Turns, where others have much to do."""
 
 
 class Board(Container):
@@ -116,7 +124,7 @@ class MainScreen(Screen[None]):
         else:
             # Each has something to show: first that is painted, and then the engine's thread, which Python lets run
             # only by turns with this one, looks for what is new.
-            self.call_after_refresh(self.look)
+            self.call_later(self._look_when_painted)
 
     def focus_panel(self, name: str) -> None:
         """Bring a panel up, and the keyboard to it."""
@@ -183,12 +191,35 @@ class MainScreen(Screen[None]):
         if event.panel.is_shown:
             self.look()
 
+    async def _look_when_painted(self) -> None:
+        await self._hear_widgets()
+        self.call_after_refresh(self.look)
+
+    async def _hear_widgets(self, patience: int = TURNS) -> None:
+        """Let each widget tell the screen what it has to paint, in its own task. What is left to be called after the
+        next paint is called at once where the screen has yet to hear that there will be one."""
+        for turn in range(patience):
+            await asyncio.sleep(0)
+            if self._layout_required or (self._dirty_widgets and turn >= TURNS):
+                return
+
+    async def paint(self) -> None:
+        """Paint what a key has changed, now. Textual waits for the next sixtieth of a second, and after a paint that
+        took longer than that for the one after it. To be called from another task than the screen's own."""
+        await self._hear_widgets(PATIENCE)
+        self._on_timer_update()
+
     @on(Frame)
-    def frame_came(self, event: Frame) -> None:
-        """Hand out the views."""
+    async def frame_came(self, event: Frame) -> None:
+        """Hand out the views, and paint them."""
         event.stop()
         self.receive(event.views, event.failures)
-        self.call_after_refresh(self.glass.engine.painted)
+        await self._hear_widgets()
+        self.call_later(self._paint_frame)      # behind what they told
+
+    def _paint_frame(self) -> None:
+        self._on_timer_update()
+        self.glass.engine.painted()
 
     def receive(self, views: Mapping[str, Any], failures: Mapping[str, str]) -> None:
         """Each panel gets its own."""
