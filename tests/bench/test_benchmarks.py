@@ -1,9 +1,13 @@
 """The benchmarks work; what they measure is not tested here."""
 
+import io
 import json
 import subprocess
 import sys
 
+from rich.console import Console
+
+from hartvisor.tui.commands.bench import print_workloads
 from tests.linux.support import require_debian
 
 from ..oracles import require_oracle
@@ -38,6 +42,21 @@ def test_exits_and_scale_are_measured():
                                                                            ("CSR write", "deprivileged")}
     assert all(row["ratio"] > 0 for row in result["exits"])
     assert set(result["scale"]) == {"vms", "memory", "parallel"}
+    *pairs, middle = result["scale"]["parallel"]
+    assert middle["pair"] == "median" and len(pairs) == 5
+    assert middle["speedup"] == sorted(row["speedup"] for row in pairs)[2] > 0
+
+
+def test_the_whole_table_fits_a_terminal_of_80_columns():
+    peers = {name: {"seconds": 22.18} for name in ("qemu 7.2.22", "qemu 7.2.22 -icount", "qemu 10.0.13")}
+    row = {"name": "two-stage-wide", "instructions": 1_828_200_000, "seconds": 14.467, "mips": 1431.2,
+           "misses_per_thousand": 788.42, "peers": peers, "ratio": 12.34}
+    console = Console(width=80, record=True, file=io.StringIO())
+    print_workloads(console, [row])
+    text = console.export_text()
+    for cell in ("two-stage-wide", "1,828.2", "14.467", "1431.2", "788.42", "22.180", "12.34"):
+        assert cell in text
+    assert "…" not in text
 
 
 def test_a_workload_that_is_not_there_is_a_mistake():

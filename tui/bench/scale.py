@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from statistics import median
 from typing import Any
 
 from .measure import BenchError
@@ -20,6 +21,10 @@ SIZES = (16, 128, 1024, 8192)
 
 VM_MIB = 8
 """RAM of each of many."""
+
+
+PAIRS = 5
+"""Of runs in one thread and in two."""
 
 
 def in_child(what: str, number: int) -> dict[str, Any]:
@@ -51,14 +56,17 @@ def measure_memory(sizes: Sequence[int], progress: Callable[[str], None]) -> lis
 
 
 def measure_parallel(progress: Callable[[str], None], steps: int) -> list[dict[str, Any]]:
-    """Two VMs that only compute, in one thread and in two, in turns."""
+    """Two VMs that only compute, in one thread and in two, in turns, and the medians: a host that is shared changes its
+    speed from one second to the next."""
     progress("parallel")
-    rows = []
-    for name in ("one thread", "parallel", "one thread", "parallel"):
-        counted = in_child(name, steps)
-        rows.append({"runner": name, "wall_seconds": counted["wall_seconds"], "cpu_seconds": counted["cpu_seconds"],
-                     "processors": os.cpu_count() or 1, "load": round(os.getloadavg()[0], 1)})
-    return rows
+    rows: list[dict[str, Any]] = []
+    for number in range(1, PAIRS + 1):
+        one, two = in_child("one thread", steps)["wall_seconds"], in_child("parallel", steps)["wall_seconds"]
+        rows.append({"pair": str(number), "one_thread_seconds": one, "parallel_seconds": two,
+                     "speedup": round(one / two, 2)})
+    medians = {key: round(median(row[key] for row in rows), 3) for key in rows[0] if key != "pair"}
+    rows.append({"pair": "median", **medians})
+    return [{**row, "processors": os.cpu_count() or 1, "load": round(os.getloadavg()[0], 1)} for row in rows]
 
 
 def clock_pair() -> tuple[float, float]:

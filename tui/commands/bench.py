@@ -110,11 +110,11 @@ def print_result(result: dict[str, Any]) -> None:
 
 def print_workloads(console: Console, rows: list[dict[str, Any]]) -> None:
     """A line a workload."""
-    table = Table(box=None, pad_edge=False, header_style="bold")
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 1, 0, 0))   # all of it in 80 columns
     table.add_column("workload", no_wrap=True)
     peers = list(rows[0].get("peers", {}))
     for title in ("million", "seconds", "MIPS", "misses ‰", *peers, *(["ratio", "aim"] if peers else [])):
-        table.add_column(title.replace(" ", "\n"), justify="right")
+        table.add_column(title.replace(" ", "\n"), justify="right", no_wrap=True)
     for row in rows:
         cells = [f"{row['instructions'] / 1e6:,.1f}", f"{row['seconds']:.3f}", f"{row['mips']:.1f}",
                  f"{row['misses_per_thousand']:.2f}"]

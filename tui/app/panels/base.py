@@ -99,7 +99,9 @@ class Panel(Widget, can_focus=False):
             self.display = box is not None
         if box is not None:
             # One that is not to be seen stays as it is: where there is room for one, it comes up as it went.
-            self.set_class(is_active, "-active")
+            if is_active != self.has_class("-active"):
+                self.set_class(is_active, "-active", update=False)
+                self.app.stylesheet.apply(self)     # of what is in it, nothing depends on that
             self.styles.offset = (box.x, box.y)
             self.styles.width, self.styles.height = box.width, box.height
 

@@ -154,7 +154,7 @@ class LinesView(ScrollView, can_focus=True):
         index = self.scroll_offset.y + y
         width = self.size.width
         if index >= len(self._lines):
-            return Strip.blank(width, self.rich_style)
+            return self._blank(width)
         look = PLAIN
         if self.has_cursor and index == self.cursor:
             look = CURSOR_HERE if self.has_focus else CURSOR
@@ -171,6 +171,13 @@ class LinesView(ScrollView, can_focus=True):
         """A line as it is to be painted. look: one of LOOKS."""
         return line
 
+    def _blank(self, width: int) -> Strip:
+        """A row below the last line; all such are one."""
+        strip = self._strips.get(())
+        if strip is None:
+            strip = self._strips[()] = Strip.blank(width, self.visual_style.rich_style)
+        return strip
+
     def _paint(self, line: Content, look: str, width: int) -> Strip:
         style = self.get_visual_style(look) if look else self.visual_style
         if "\n" in line.plain:
@@ -184,7 +191,7 @@ class LinesView(ScrollView, can_focus=True):
         line that was painted is handed out as it is, with what is known of it at the terminal."""
         if self.styles.gutter or self.opacity < 1:
             return super().render_lines(crop)
-        base, background = self.rich_style, self.background_colors[1]
+        base, background = self.visual_style.rich_style, self.background_colors[1]
         filters = self.get_line_filters()
         strips = []
         for y in crop.line_range:
