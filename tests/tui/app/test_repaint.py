@@ -3,14 +3,19 @@ thrown away."""
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 
 import pytest
+from textual import events
 from textual.content import Content
 from textual.screen import Screen
 from textual.strip import Strip
+from textual.timer import Timer
 from textual.widget import Widget
 
+from hartvisor.tui.app.engine import Engine
+from hartvisor.tui.app.screens.main import MainScreen
 from hartvisor.tui.app.widgets.lines import LinesView
 
 from .support import DARK, LIGHT, NARROW, SIZES, Desk, glass
@@ -117,6 +122,52 @@ def test_a_list_that_grows_is_laid_out_only_where_its_scroll_bar_comes_or_goes(m
         assert "line 0" in "\n".join(desk.screen_text())
 
     monkeypatch.setattr(Screen, "_refresh_layout", counting)
+    glass(test)
+
+
+def test_guests_wait_until_a_frame_is_on_the_screen(monkeypatch: pytest.MonkeyPatch) -> None:
+    log: list[str] = []
+
+    def logged(owner: type, name: str, what: str) -> None:
+        own = getattr(owner, name)
+
+        def logging(self: object, *args: object, **named: object) -> object:
+            log.append(what)
+            return own(self, *args, **named)
+
+        monkeypatch.setattr(owner, name, logging)
+
+    async def test(desk: Desk) -> None:
+        await desk.press("4")
+        log.clear()
+        await desk.press("s", "s", "s")         # each changes a register at least
+        steps = "".join(log)
+        assert steps.count("f") == steps.count("d") >= 3
+        assert not [each for each in steps.split("f")[1:] if "p" not in each.partition("d")[0]], steps
+
+    logged(MainScreen, "receive", "f")          # frame
+    logged(Screen, "_compositor_refresh", "p")  # paint
+    logged(Engine, "painted", "d")              # done
+    glass(test)
+
+
+def test_a_key_does_not_wait_for_the_next_tick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor does what its frame brings."""
+    async def test(desk: Desk) -> None:
+        await desk.press(*"456893")
+        ticks = []
+        monkeypatch.setattr(Timer, "resume", lambda timer: ticks.append(timer.name))
+        for key, title in {"4": "4 Registers", "5": "5 Code", "9": "9 Memory"}.items():
+            desk.app.post_message(events.Key(key, key))
+            for _ in range(200):
+                await asyncio.sleep(0.01)
+                if title in "\n".join(desk.screen_text()):
+                    break
+            assert title in "\n".join(desk.screen_text())
+        monkeypatch.undo()
+        desk.app.main._update_timer.resume()
+        assert ticks
+
     glass(test)
 
 
