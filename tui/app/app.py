@@ -13,6 +13,7 @@ from textual import events, on
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.color import Color
+from textual.message_pump import MessagePump
 from textual.reactive import reactive
 from textual.screen import Screen
 
@@ -26,6 +27,7 @@ from .engine import Engine
 from .messages import Frame, Rested, Told
 from .screens.main import MainScreen
 from .screens.prompt import Prompt
+from .type_ahead import TypeAhead
 from .widgets.console import Console
 
 SWITCH_SECONDS: Final = 0.001
@@ -73,6 +75,7 @@ class HartvisorApp(Actions, App[None]):
         self._keys = dict(keymap or {})
         self._has_tour = has_tour
         self._last_key, self._put_off = 0.0, 0
+        self._typed = TypeAhead(self, self._send_key)
         self._first_step = first_step
 
     def get_css_variables(self) -> dict[str, str]:
@@ -112,17 +115,26 @@ class HartvisorApp(Actions, App[None]):
         self.set_interval(SWEEP_SECONDS, self._sweep)
 
     async def on_event(self, event: events.Event) -> None:
-        """Keys of the user's, but for what is typed to a guest, are answered before guests run on."""
+        """Keys one after the other."""
         if not isinstance(event, events.Key):
             await super().on_event(event)
-            return
+        elif event.is_forwarded:    # it comes back from what has the keyboard, which has not used it
+            await super().on_event(event)
+            if self.screen is self.main:
+                await self.main.paint()
+            await self._typed.go_on()
+        else:
+            await self._typed.take(event)
+
+    async def _send_key(self, key: events.Key) -> MessagePump | None:
+        """To what has the keyboard. Keys of the user's, but for what is typed to a guest, are answered before guests
+        run on."""
         self._last_key = time.monotonic()
         if not isinstance(self.focused, Console):
             self.engine.give_way()
-        comes_back = event.is_forwarded     # from what has the keyboard, which has not used it
-        await super().on_event(event)
-        if comes_back and self.screen is self.main:
-            await self.main.paint()
+        target = self.focused or self.screen
+        await super().on_event(key)
+        return target if key.is_forwarded else None
 
     def on_unmount(self) -> None:
         """The guests end with the screen."""

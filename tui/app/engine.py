@@ -226,7 +226,10 @@ class Engine:
             return
         self._adopt()
         if move is not None:
-            self._go(self.inspection.inspector, move)
+            inspector = self.inspection.inspector
+            self._go(inspector, move)
+            # At once: the next key ends it, and by then a step is done.
+            self._run_slice(inspector, move)
 
     def _go(self, inspector: Inspector, move: Moves, *, is_going: bool = False) -> None:
         """Begin a move; the one that is under way ends where it is. is_going: it has no end of its own."""
@@ -301,26 +304,28 @@ class Engine:
         for inspector, move in tuple(self._moves.items()):
             if self._is_stopping:
                 return
-            if self._awake_at(inspector) > time.monotonic():
-                continue
-            inspector.is_running = True
-            self._is_stale = True
-            idle, began = inspector.idle_seconds, time.thread_time()
-            steps, exits = inspector.vm.active_steps, sum(inspector.vm.exits)
-            try:
-                next(move)
-            except StopIteration as done:
-                self._rest(inspector, done.value)
-            except HartvisorError as error:
-                self._post(Told(str(error), "error"))
-                self._rest(inspector, inspector.stopped("REFUSED", str(error)))
-            except Cancelled:
-                self._rest(inspector, inspector.stopped("PAUSED", "paused"))
-            self.inspection.rates.note(inspector, inspector.vm.active_steps - steps, sum(inspector.vm.exits) - exits,
-                                       time.thread_time() - began)
-            napped = inspector.idle_seconds - idle
-            if napped > 0:
-                self._wakes[inspector] = time.monotonic() + min(napped, MAX_NAP)
+            if self._awake_at(inspector) <= time.monotonic():
+                self._run_slice(inspector, move)
+
+    def _run_slice(self, inspector: Inspector, move: Generator[None, None, Any]) -> None:
+        inspector.is_running = True
+        self._is_stale = True
+        idle, began = inspector.idle_seconds, time.thread_time()
+        steps, exits = inspector.vm.active_steps, sum(inspector.vm.exits)
+        try:
+            next(move)
+        except StopIteration as done:
+            self._rest(inspector, done.value)
+        except HartvisorError as error:
+            self._post(Told(str(error), "error"))
+            self._rest(inspector, inspector.stopped("REFUSED", str(error)))
+        except Cancelled:
+            self._rest(inspector, inspector.stopped("PAUSED", "paused"))
+        self.inspection.rates.note(inspector, inspector.vm.active_steps - steps, sum(inspector.vm.exits) - exits,
+                                   time.thread_time() - began)
+        napped = inspector.idle_seconds - idle
+        if napped > 0:
+            self._wakes[inspector] = time.monotonic() + min(napped, MAX_NAP)
 
     def _awake_at(self, inspector: Inspector) -> float:
         """When its next slice may begin: it sleeps, or gives way to a key, or to a frame that is painted."""

@@ -102,10 +102,11 @@ async def _do(app: HartvisorApp, pilot: Any, line: Line) -> None:
         save_screenshot(app, Path(line.rest))
 
 
-async def press(app: HartvisorApp, key: str) -> None:
-    """A key, by Textual's name or as a character, and all that follows from it."""
-    name = KEYS.get(key, key)
-    app.post_message(events.Key(name, key if len(key) == 1 else NAMES.get(name)))
+async def press(app: HartvisorApp, *keys: str) -> None:
+    """Keys that come in a heap, by Textual's names or as characters, and all that follows from them."""
+    for key in keys:
+        name = KEYS.get(key, key)
+        app.post_message(events.Key(name, key if len(key) == 1 else NAMES.get(name)))
     await settle(app)
 
 

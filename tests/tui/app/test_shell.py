@@ -14,6 +14,8 @@ from hartvisor.tui.app.commands import COMMANDS
 from hartvisor.tui.app.keys import MOVES, TOOLS, VIEWS
 from hartvisor.tui.app.screens.help import HelpScreen, help_text
 from hartvisor.tui.app.screens.tour import STOPS, TourScreen
+from hartvisor.tui.app.script import press
+from hartvisor.tui.app.widgets.console import Console
 
 from .support import DARK, LIGHT, NARROW, SIZES, WIDE, Desk, glass
 
@@ -208,6 +210,26 @@ def test_commands_that_are_none() -> None:
             await desk.press("colon")
             await desk.type(line)
             assert any(wanted in notice for notice in desk.notices()), line
+
+    glass(test)
+
+
+def test_keys_that_come_in_a_heap_do_what_they_do_one_by_one() -> None:
+    async def test(desk: Desk) -> None:
+        await press(desk.app, "g", *"#7", "enter", "4")
+        assert desk.inspector.step == 7 and desk.panel.ID == "registers"
+        await press(desk.app, ":", *"goto #3", "enter")
+        await press(desk.app, "s", "s", "5", "g", "escape", "4", ":", *"zoom", "escape")
+        assert desk.inspector.step == 5 and desk.panel.ID == "registers"
+        await press(desk.app, "question_mark", "escape", *"sSsss")
+        assert desk.inspector.step == 8
+        await press(desk.app, "6", "right_square_bracket")
+        console = desk.panel.query_one(Console)
+        assert console.has_focus
+        before = len(desk.inspector.vm.inputs.events)
+        await press(desk.app, *"echo s", "ctrl+a", "4", "s")
+        typed = b"".join(event.data for event in desk.inspector.vm.inputs.events[before:])
+        assert typed == b"echo s" and desk.panel.ID == "registers" and desk.inspector.step == 9
 
     glass(test)
 

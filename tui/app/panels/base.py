@@ -153,6 +153,12 @@ class Panel(Widget, can_focus=False):
         """The app."""
         return cast("HartvisorApp", self.app)
 
+    @property
+    def has_keyboard(self) -> bool:
+        """Whether the next key comes here. (What Textual calls focus within is so only when a message has said it.)"""
+        focused = self.screen.focused
+        return focused is not None and self in focused.ancestors_with_self
+
     def refresh_view(self) -> None:
         """Ask for a view by what `collector` says now."""
         self.post_message(self.Stale(self))

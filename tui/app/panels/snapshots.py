@@ -83,7 +83,7 @@ lies on it, else forgotten. *pages* are all of a snapshot's; *own* are those tha
         super().watch_tab()
 
     def _choose(self) -> None:
-        had_focus = self.has_focus_within
+        had_focus = self.has_keyboard
         inner = (self.tree_list, self.query_one("#difference", LinesView))
         for index, lines in enumerate(inner):
             lines.display = index == self.tab

@@ -208,7 +208,7 @@ G-stage tables are the hypervisor's.
         super().watch_tab()
 
     def _choose(self) -> None:
-        had_focus = self.has_focus_within
+        had_focus = self.has_keyboard
         inner = (self.query_one("#vms-list"), self.query_one(Console), self.query_one("#vms-memory"))
         for index, widget in enumerate(inner):
             widget.display = index == self.tab

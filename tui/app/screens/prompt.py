@@ -10,6 +10,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
 from textual.message import Message
 from textual.suggester import SuggestFromList
+from textual.widget import Widget
 from textual.widgets import Input, Label
 
 LABELS: Final = {
@@ -21,6 +22,15 @@ LABELS: Final = {
     "stored": ("from disk", "the name of a snapshot in the store"),
     "command": (":", "help lists the commands"),
 }
+
+
+class Line(Input):
+    """What is typed."""
+
+    async def action_submit(self) -> None:
+        """Enter, at once: the next key is no longer meant for this line."""
+        assert isinstance(self.parent, Prompt)
+        self.parent.submit(self.value.strip())
 
 
 class Prompt(Horizontal):
@@ -57,11 +67,12 @@ class Prompt(Horizontal):
         self.purpose = ""
         self._history: dict[str, list[str]] = {}
         self._place = 0
+        self._before: Widget | None = None      # what had the keyboard
 
     def compose(self) -> ComposeResult:
         """Label and input."""
         yield Label("", markup=False)
-        yield Input(select_on_focus=False)
+        yield Line(select_on_focus=False)
 
     def ask(self, purpose: str, words: list[str], text: str = "", label: str = "") -> None:
         """Show it. words: to be suggested. label: what to show in front of it, if not the purpose's own."""
@@ -75,17 +86,17 @@ class Prompt(Horizontal):
         line.cursor_position = len(text)
         self._place = len(self._history.get(purpose, []))
         self.add_class("-asking")
-        line.focus()
+        if self.screen.focused is not line:
+            self._before = self.screen.focused
+            self.screen.set_focus(line, scroll_visible=False)   # at once: what is typed next is typed into it
 
     def suggest(self, words: list[str]) -> None:
         """Complete what is typed to one of these."""
         self.query_one(Input).suggester = SuggestFromList(words, case_sensitive=True) if words else None
 
-    def on_input_submitted(self, event: Input.Submitted) -> None:
+    def submit(self, text: str) -> None:
         """Enter."""
-        event.stop()
-        text = event.value.strip()
-        self.remove_class("-asking")
+        self._close()
         if text:
             self._history.setdefault(self.purpose, []).append(text)
             self.post_message(self.Answered(self.purpose, text))
@@ -94,8 +105,12 @@ class Prompt(Horizontal):
 
     def action_close(self) -> None:
         """Escape."""
-        self.remove_class("-asking")
+        self._close()
         self.post_message(self.Closed())
+
+    def _close(self) -> None:
+        self.remove_class("-asking")
+        self.screen.set_focus(self._before, scroll_visible=False)
 
     def action_recall(self, by: int) -> None:
         """What was typed before."""
