@@ -47,10 +47,12 @@ COURTESY: Final = 0.1
 """Seconds that guests which run on and on rest when a key was pressed: Python runs one thread at a time, and the screen
 is painted by another."""
 
-
 PAINT_SECONDS: Final = 0.02
 """And so many, at most, while a frame is painted: side by side both take twice as long, and a key that comes meanwhile
 waits for both."""
+
+STEP_SECONDS: Final = 0.25
+"""For so long a move goes on before the next key can end it; steps take less, in both directions."""
 
 
 class Cancelled(Exception):
@@ -69,6 +71,7 @@ class Engine:
         self._wanted: Mapping[str, Collector] = {}
         self._often: Mapping[str, Collector] = self._wanted
         self._moves: dict[Inspector, Generator[None, None, Any]] = {}
+        self._begun: dict[Inspector, float] = {}
         self._wakes: dict[Inspector, float] = {}
         self._going: set[Inspector] = set()
         self._sleepers: set[Inspector] = set()
@@ -199,8 +202,15 @@ class Engine:
             self._has_news.wait(patience)
         self._is_busy = bool(self._requests)
         self._has_news.clear()
-        while self._requests and not self._is_stopping:
+        while self._requests and not self._is_stopping and not self._is_in_step():
             self._requests.popleft()()
+
+    def _is_in_step(self) -> bool:
+        """Whether a move that has an end of its own has only just begun. The next key would end it where it is, and of
+        steps whose key is held down, backwards above all, none would come about."""
+        latest = time.monotonic() - STEP_SECONDS
+        return not self._wants_pause and any(
+            self._begun[inspector] > latest for inspector in self._moves if inspector not in self._going)
 
     def _patience(self) -> float | None:
         """How long nothing will happen by itself, in seconds; None: for ever."""
@@ -226,16 +236,14 @@ class Engine:
             return
         self._adopt()
         if move is not None:
-            inspector = self.inspection.inspector
-            self._go(inspector, move)
-            # At once: the next key ends it, and by then a step is done.
-            self._run_slice(inspector, move)
+            self._go(self.inspection.inspector, move)
 
     def _go(self, inspector: Inspector, move: Moves, *, is_going: bool = False) -> None:
         """Begin a move; the one that is under way ends where it is. is_going: it has no end of its own."""
         self._drop(inspector)
         inspector.begin_move()
         self._moves[inspector] = move
+        self._begun[inspector] = time.monotonic()
         self._sleepers.discard(inspector)
         if is_going:
             self._going.add(inspector)
