@@ -29,12 +29,20 @@ PAIRS = 5
 
 def in_child(what: str, number: int) -> dict[str, Any]:
     """Measure in a process of its own, so that its memory is its own. Raises BenchError."""
+    return in_children(what, number, 1)[0]
+
+
+def in_children(what: str, number: int, count: int) -> list[dict[str, Any]]:
+    """So many such processes at once. Raises BenchError."""
     command = [sys.executable, "-m", f"{__package__}.scale_child", what, str(number)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise BenchError(f"{what} {number}: {done.stderr.strip()[-300:]}")
-    counted: dict[str, Any] = json.loads(done.stdout)
-    return counted
+    children = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+                for _ in range(count)]
+    results = []
+    for child, (out, err) in [(child, child.communicate()) for child in children]:
+        if child.returncode:
+            raise BenchError(f"{what} {number}: {err.strip()[-300:]}")
+        results.append(json.loads(out))
+    return results
 
 
 def measure_vms(counts: Sequence[int], progress: Callable[[str], None]) -> list[dict[str, Any]]:
@@ -56,14 +64,18 @@ def measure_memory(sizes: Sequence[int], progress: Callable[[str], None]) -> lis
 
 
 def measure_parallel(progress: Callable[[str], None], steps: int) -> list[dict[str, Any]]:
-    """Two VMs that only compute, in one thread and in two, in turns, and the medians: a host that is shared changes its
-    speed from one second to the next."""
+    """Two VMs that only compute, in one thread and in two, and as two processes that share nothing, in turns; and the
+    medians, for a host that is shared changes its speed from one second to the next.
+
+    speedup: of two threads over one. ceiling: of two processes over one thread, which is what the host has to give.
+    """
     progress("parallel")
     rows: list[dict[str, Any]] = []
     for number in range(1, PAIRS + 1):
         one, two = in_child("one thread", steps)["wall_seconds"], in_child("parallel", steps)["wall_seconds"]
+        apart = max(each["wall_seconds"] for each in in_children("alone", steps, 2))
         rows.append({"pair": str(number), "one_thread_seconds": one, "parallel_seconds": two,
-                     "speedup": round(one / two, 2)})
+                     "processes_seconds": apart, "speedup": round(one / two, 2), "ceiling": round(one / apart, 2)})
     medians = {key: round(median(row[key] for row in rows), 3) for key in rows[0] if key != "pair"}
     rows.append({"pair": "median", **medians})
     return [{**row, "processors": os.cpu_count() or 1, "load": round(os.getloadavg()[0], 1)} for row in rows]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from ...core.machine.loader import load_image
 from ...core.machine.memory_map import MIB
 from ...core.vmm.config import VmConfig
 from ...core.vmm.hypervisor.hypervisor import Hypervisor, MachineConfig
-from ...core.vmm.hypervisor.runner import OneThread, Threads
+from ...core.vmm.hypervisor.runner import OneThread, Runner, Threads
 from ...core.vmm.hypervisor.tenant import TenantConfig
 from ...core.vmm.vm import Vm
 from ...guest import image
@@ -55,16 +56,16 @@ def memory(size: int) -> dict[str, Any]:
             "wall_seconds": round(clock_pair()[0] - wall, 3), "cpu_seconds": round(clock_pair()[1] - cpu, 3)}
 
 
-def side_by_side(is_parallel: bool, steps: int) -> dict[str, Any]:
-    """Two VMs that only compute, each for so many steps."""
+def side_by_side(runner: Runner, names: Sequence[str], steps: int) -> dict[str, Any]:
+    """VMs that only compute, each for so many steps."""
     config = MachineConfig(memory=64 * MIB, quantum=5_000_000)
-    hypervisor = Hypervisor(config, Threads() if is_parallel else OneThread())
+    hypervisor = Hypervisor(config, runner)
     spinner = load_image(image("spin"))
-    for name in ("one", "other"):
+    for name in names:
         hypervisor.add(TenantConfig(name, VmConfig(technique="two-stage", memory=8 * MIB), spinner))
-    hypervisor.run(20_000_000)  # what is done once is done
+    hypervisor.run(10_000_000 * len(names))     # what is done once is done
     wall, cpu = clock_pair()
-    hypervisor.run(2 * steps)
+    hypervisor.run(len(names) * steps)
     return {"wall_seconds": round(clock_pair()[0] - wall, 3), "cpu_seconds": round(clock_pair()[1] - cpu, 3)}
 
 
@@ -75,7 +76,8 @@ def main(what: str, number: str) -> None:
     elif what == "memory":
         result = memory(int(number))
     else:
-        result = side_by_side(what == "parallel", int(number))
+        names = ("alone",) if what == "alone" else ("one", "other")
+        result = side_by_side(Threads() if what == "parallel" else OneThread(), names, int(number))
     print(json.dumps(result))
 
 
