@@ -56,7 +56,10 @@ class FramePool:
 
     def take(self, count: int) -> list[int]:
         """The hpas of `count` frames, fewer where there are fewer; they hold what they held."""
-        taken = [self._freed.pop() for _ in range(min(count, len(self._freed)))]
+        start = max(len(self._freed) - count, 0)
+        taken = self._freed[start:]
+        taken.reverse()     # as if popped one by one
+        del self._freed[start:]
         end = min(self._next + (count - len(taken)) * PAGE_SIZE, self._end)
         taken += range(self._next, end, PAGE_SIZE)
         self._next = end
@@ -71,7 +74,11 @@ class FramePool:
 
     def give(self, hpas: Iterable[int]) -> None:
         """Frames that nobody holds any more."""
-        for hpa in hpas:
+        frames = list(hpas)
+        if frames and min(frames) >= self._roots_end:
+            self._freed += frames       # nearly always, and at every barrier
+            return
+        for hpa in frames:
             if not self._roots_start <= hpa < self._roots_end:
                 self._freed.append(hpa)
                 continue
