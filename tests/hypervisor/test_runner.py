@@ -53,7 +53,16 @@ def test_the_first_failure_is_raised_when_all_others_are_done() -> None:
         time.sleep(0.01)
         done.append(True)
 
+    def fails_first() -> None:
+        raise ValueError("another")
+
+    def fails_later() -> None:
+        time.sleep(0.02)
+        fails()
+
     runner = Threads(2)
+    with pytest.raises(ValueError, match="the first"):      # in the jobs' order, whichever came first
+        runner.run([fails_later, fails_first])
     with pytest.raises(ValueError, match="the first"):
         runner.run([fails, works, works, works])
     assert len(done) == 3

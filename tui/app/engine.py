@@ -71,7 +71,7 @@ class Engine:
         self._wanted: Mapping[str, Collector] = {}
         self._often: Mapping[str, Collector] = self._wanted
         self._moves: dict[Inspector, Generator[None, None, Any]] = {}
-        self._begun: dict[Inspector, float] = {}
+        self._begun: dict[Inspector, float] = {}    # when each of them did
         self._wakes: dict[Inspector, float] = {}
         self._going: set[Inspector] = set()
         self._sleepers: set[Inspector] = set()
@@ -198,7 +198,7 @@ class Engine:
     def _take_requests(self) -> None:
         """What waits in the queue; and if there is nothing else to do, wait for it."""
         patience = self._patience()
-        if not self._requests and patience != 0:
+        if (not self._requests or self._is_in_step()) and patience != 0:
             self._has_news.wait(patience)
         self._is_busy = bool(self._requests)
         self._has_news.clear()
@@ -281,6 +281,7 @@ class Engine:
     def _drop(self, inspector: Inspector) -> None:
         """Let a move go, wherever it is."""
         move = self._moves.pop(inspector, None)
+        self._begun.pop(inspector, None)
         self._wakes.pop(inspector, None)
         self._going.discard(inspector)
         inspector.is_running = False

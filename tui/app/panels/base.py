@@ -75,8 +75,8 @@ class Panel(Widget, can_focus=False):
         self.view: Any = None
         self._fitted = Size(0, 0)
         self._is_due = False        # a view came before there was room for it
-        self._below = ""
-        self._is_same = False
+        self._below = ""            # what the border's lower edge says, as plain text
+        self._is_same = False       # what is being changed leaves the lines as they are
 
     def on_mount(self) -> None:
         """Its name."""

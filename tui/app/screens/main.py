@@ -204,8 +204,8 @@ class MainScreen(Screen[None]):
                 return
 
     async def paint(self) -> None:
-        """Paint what a key has changed, now. Textual waits for the next sixtieth of a second, and after a paint that
-        took longer than that for the one after it. To be called from another task than the screen's own."""
+        """Paint what a key has changed, now. Textual waits for its next tick, and after a paint that took longer than
+        that for the one after it. To be called from another task than the screen's own."""
         await self._hear_widgets(PATIENCE)
         self._on_timer_update()
 
